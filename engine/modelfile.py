@@ -1,0 +1,217 @@
+"""Model files: safetensors weights with a JSON card in the header, so that a file says all about itself.
+
+Nothing in a model file is executed: safetensors holds numbers only, the card is JSON, and the network is built by this
+engine from the card's sizes. A file that does not fit is refused with both sides named.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.bands import BAND_NAMES
+from engine.errors import ModelError
+
+if TYPE_CHECKING:
+    from engine.network import SEUNet
+
+__all__ = ["BUNDLED_MODEL", "FORMAT_VERSION", "ROLES", "ModelCard", "ModelClass", "load", "read_card", "save"]
+
+FORMAT_VERSION = 1
+CARD_KEY = "marine_debris_card"
+MAX_HEADER_BYTES = 4_000_000
+BUNDLED_MODEL = Path(__file__).parent / "models" / "default.safetensors"
+
+ROLES = ("debris", "floating", "clear")
+"""What a class means for the mask: 1 marine debris, 2 other floating matter, 0 clear (water, ships, clouds, land …)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelClass:
+    """One output channel of the network."""
+
+    name: str
+    role: str
+    marida: tuple[int, ...] = ()
+    """The MARIDA class numbers it was trained from; 16 is land."""
+
+    def __post_init__(self) -> None:
+        if self.role not in ROLES:
+            raise ModelError(f"The class {self.name!r} has the role {self.role!r}; known roles are {', '.join(ROLES)}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """All that Detect needs to know about a model, and what people should."""
+
+    name: str
+    bands: tuple[str, ...]
+    """Input channels in order, by Sentinel-2 name."""
+    mean: tuple[float, ...]
+    """Reflectance, one a band: input is (reflectance - mean) / std, and 0 where there is no data."""
+    std: tuple[float, ...]
+    classes: tuple[ModelClass, ...]
+    threshold: float
+    """Probability of debris (the sum over classes of that role) from which a pixel is debris."""
+    network: dict[str, Any]
+    """The fields of `engine.network.NetworkConfig`."""
+    floating_threshold: float = 0.5
+    """Probability of debris and other floating matter together from which a pixel that is no debris has value 2."""
+    temperature: float = 1.0
+    """Logits are divided by this before the softmax (Guo et al. 2017, arXiv 1706.04599)."""
+    level: str = "Rayleigh-corrected reflectance (ACOLITE rhorc)"
+    """The processing level that the model was trained and measured on."""
+    training: dict[str, Any] = field(default_factory=dict)
+    """What it was trained on: data, samples, epochs, seed, recipe."""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    """What it scores: data and protocol first, then the figures."""
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        if not self.bands or len(self.mean) != len(self.bands) or len(self.std) != len(self.bands):
+            raise ModelError(
+                f"The card names {len(self.bands)} bands, {len(self.mean)} means and {len(self.std)} deviations; "
+                "they must be as many."
+            )
+        unknown = [band for band in self.bands if band not in BAND_NAMES]
+        if unknown:
+            raise ModelError(f"The card asks for bands that Sentinel-2 does not have: {', '.join(unknown)}.")
+        numbers = (*self.mean, *self.std, self.threshold, self.floating_threshold, self.temperature)
+        if not all(math.isfinite(number) for number in numbers) or min(self.std) <= 0 or self.temperature <= 0:
+            raise ModelError("The card's normalisation, thresholds or temperature are not usable numbers.")
+        if not (0 <= self.threshold <= 1 and 0 <= self.floating_threshold <= 1):
+            raise ModelError(f"The card's thresholds are {self.threshold:g} and {self.floating_threshold:g}, not in 0-1.")
+        if not any(entry.role == "debris" for entry in self.classes):
+            raise ModelError("The card has no class with the role debris.")
+
+    def channels(self, role: str) -> tuple[int, ...]:
+        """Numbers of the output channels with this role."""
+        return tuple(number for number, entry in enumerate(self.classes) if entry.role == role)
+
+
+def save(path: Path, network: SEUNet, card: ModelCard) -> None:
+    """Write weights and card to `path`; the caller sees to it that `path` becomes final only when complete."""
+    from safetensors.torch import save_file
+
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    config = dataclasses.asdict(network.config)
+    text = json.dumps(dataclasses.asdict(dataclasses.replace(card, network=config)))
+    save_file(state, path, metadata={CARD_KEY: text})
+
+
+def read_card(path: Path) -> ModelCard:
+    """Read the card of a model file, and nothing else of it.
+
+    Raises:
+        ModelError: `path` is no model file, is damaged, or was written by a later version.
+    """
+    header = _read_header(Path(path))
+    text = header.get("__metadata__", {}).get(CARD_KEY)
+    if text is None:
+        raise ModelError(f"{path} holds weights but no marine-debris card: it is not a model of this plugin.")
+    try:
+        values = json.loads(text)
+        version = values["format_version"]
+        if version != FORMAT_VERSION:
+            raise ModelError(f"{path} has format version {version}, this engine reads {FORMAT_VERSION}: update the plugin.")
+        values["classes"] = tuple(
+            ModelClass(**{**entry, "marida": tuple(entry.get("marida", ()))}) for entry in values["classes"]
+        )
+        for name in ("bands", "mean", "std"):
+            values[name] = tuple(values[name])
+        return ModelCard(**values)
+    except ModelError as error:
+        raise ModelError(f"{path} cannot be used. {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path} has a card that cannot be read ({error}).") from error
+
+
+def load(path: Path) -> tuple[SEUNet, ModelCard, str]:
+    """Build the network of a model file, in evaluation mode on the CPU.
+
+    Returns:
+        The network, the card, and the file's SHA-256 in hexadecimal.
+
+    Raises:
+        ModelError: the file is no model, or its weights are not those of the network that the card describes.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    from engine.network import NetworkConfig, SEUNet
+
+    path = Path(path)
+    card = read_card(path)
+    try:
+        values = dict(card.network)
+        values["contrast_windows"] = tuple(values.get("contrast_windows", ()))
+        config = NetworkConfig(**values)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"{path} describes a network that this engine cannot build ({error}).") from error
+    if (config.bands, config.classes) != (len(card.bands), len(card.classes)):
+        raise ModelError(
+            f"{path}: the network has {config.bands} bands and {config.classes} classes, "
+            f"the card names {len(card.bands)} and {len(card.classes)}."
+        )
+    network = SEUNet(config)
+    try:
+        state = load_file(path)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"{path} is damaged or cut short ({error}): get the file again.") from error
+    _check_weights(path, network.state_dict(), state)
+    network.load_state_dict(state)
+    network.eval()
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256") if hasattr(hashlib, "file_digest") else _digest(stream)
+    return network, card, digest.hexdigest()
+
+
+def _digest(stream: Any) -> Any:
+    """SHA-256 of a stream, for Python 3.10."""
+    digest = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        digest.update(block)
+    return digest
+
+
+def _check_weights(path: Path, expected: dict[str, Any], found: dict[str, Any]) -> None:
+    missing = sorted(set(expected) - set(found))
+    surplus = sorted(set(found) - set(expected))
+    if missing or surplus:
+        raise ModelError(
+            f"{path} holds weights of another network: {len(missing)} are missing (first: {missing[:1]}), "
+            f"{len(surplus)} are not known (first: {surplus[:1]})."
+        )
+    for name, tensor in expected.items():
+        if tuple(found[name].shape) != tuple(tensor.shape):
+            raise ModelError(
+                f"{path}: {name} has the shape {tuple(found[name].shape)}, the card's network {tuple(tensor.shape)}."
+            )
+        if found[name].is_floating_point() and not bool(found[name].isfinite().all()):
+            raise ModelError(f"{path}: {name} holds NaN or infinite numbers; a training run went wrong.")
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    """The safetensors header: 8 bytes of length (little endian), then JSON. Checked before anything is allocated."""
+    if not path.is_file():
+        raise ModelError(f"There is no model file {path}.")
+    try:
+        with path.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            if not 2 <= length <= min(MAX_HEADER_BYTES, path.stat().st_size):
+                raise ModelError(f"{path} is not a model file: a safetensors file was expected.")
+            header = json.loads(stream.read(length))
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}).") from error
+    except ValueError as error:
+        if isinstance(error, ModelError):
+            raise
+        raise ModelError(f"{path} is not a model file: its header is no JSON.") from error
+    if not isinstance(header, dict):
+        raise ModelError(f"{path} is not a model file: its header is no JSON object.")
+    return header

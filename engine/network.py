@@ -1,0 +1,140 @@
+"""SE-U-Net: a U-Net whose every level weighs its channels by squeeze and excitation.
+
+Four encoder levels of `width` x 1, 2, 4, 8 channels, a bottleneck of `width` x 16, four decoder levels with transposed
+convolutions and skip connections, and one more convolution before the final 1x1. Width 64 is the 31.28-million-
+parameter network of the original system. Squeeze and excitation: Hu et al. 2018, doi 10.1109/CVPR.2018.00745.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
+
+__all__ = ["DIVISOR", "NetworkConfig", "SEUNet", "SqueezeExcitation", "count_parameters", "receptive_radius"]
+
+LEVELS = 4
+DIVISOR = 2**LEVELS
+"""Height and width of an input must be multiples of this."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """What it takes to build a network again: goes into the model file's card."""
+
+    bands: int = 11
+    classes: int = 2
+    width: int = 64
+    dropout: float = 0.2
+    contrast_windows: tuple[int, ...] = ()
+    """Odd window sizes (pixels): for each, every band minus its local mean joins the input."""
+
+    def __post_init__(self) -> None:
+        limits = {"bands": (1, 64), "classes": (2, 64), "width": (4, 128)}
+        for name, (low, high) in limits.items():
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} is {getattr(self, name)}: it must lie between {low} and {high}")
+        if any(window % 2 == 0 or not 3 <= window <= 63 for window in self.contrast_windows):
+            raise ValueError(f"contrast_windows are {self.contrast_windows}: use odd numbers from 3 to 63")
+
+
+class SqueezeExcitation(nn.Module):
+    """Scale each channel by a weight from 0 to 1 that the average of all channels decides."""
+
+    def __init__(self, channels: int, reduction: int = 16) -> None:
+        super().__init__()
+        hidden = max(channels // reduction, 4)
+        self.squeeze = nn.Linear(channels, hidden)
+        self.excite = nn.Linear(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights = torch.sigmoid(self.excite(F.relu(self.squeeze(x.mean(dim=(2, 3))))))
+        return x * weights[:, :, None, None]
+
+
+class _Level(nn.Sequential):
+    """Two 3x3 convolutions with batch normalisation and ReLU, then squeeze and excitation."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            SqueezeExcitation(outputs),
+        )
+
+
+class SEUNet(nn.Module):
+    """The network: standardised reflectance in, one logit a class and pixel out."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        widths = [config.width * 2**level for level in range(LEVELS + 1)]
+        inputs = config.bands * (1 + len(config.contrast_windows))
+        self.encoder = nn.ModuleList(
+            _Level(before, after) for before, after in zip([inputs, *widths[:-2]], widths[:-1], strict=True)
+        )
+        self.bottleneck = _Level(widths[-2], widths[-1])
+        self.dropout = nn.Dropout2d(config.dropout)
+        deep_to_shallow = list(reversed(widths))
+        self.upsample = nn.ModuleList(
+            nn.ConvTranspose2d(below, here, 2, stride=2)
+            for below, here in zip(deep_to_shallow[:-1], deep_to_shallow[1:], strict=True)
+        )
+        self.decoder = nn.ModuleList(_Level(2 * here, here) for here in deep_to_shallow[1:])
+        self.head = nn.Sequential(
+            nn.Conv2d(config.width, config.width // 2, 3, padding=1, bias=False),
+            nn.BatchNorm2d(config.width // 2),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(config.width // 2, config.classes, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Logits of shape (batch, classes, height, width) for `x` of shape (batch, bands, height, width).
+
+        Raises:
+            ValueError: height or width is no multiple of 16; the message gives the size to pad to.
+        """
+        height, width = x.shape[-2:]
+        if height % DIVISOR or width % DIVISOR:
+            padded = tuple(-(-side // DIVISOR) * DIVISOR for side in (height, width))
+            raise ValueError(f"input is {height} x {width} pixels; pad it to {padded[0]} x {padded[1]}")
+        x = self._with_contrast(x)
+        skips = []
+        for level in self.encoder:
+            x = level(x)
+            skips.append(x)
+            x = F.max_pool2d(x, 2)
+        x = self.dropout(self.bottleneck(x))
+        for upsample, level, skip in zip(self.upsample, self.decoder, reversed(skips), strict=True):
+            x = level(torch.cat([upsample(x), skip], dim=1))
+        return self.head(x)
+
+    def _with_contrast(self, x: Tensor) -> Tensor:
+        """`x` and, for each contrast window, `x` minus its mean in that window (borders: of what is inside)."""
+        parts = [x]
+        for window in self.config.contrast_windows:
+            parts.append(x - F.avg_pool2d(x, window, stride=1, padding=window // 2, count_include_pad=False))
+        return torch.cat(parts, dim=1) if len(parts) > 1 else x
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Number of trainable parameters."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
+
+
+def receptive_radius(config: NetworkConfig) -> int:
+    """How far, in pixels, an input can reach into the output through the convolutions (not through the pooled SE).
+
+    Each 3x3 convolution at level l adds 2**l, each pooling 2**l; transposed convolutions of stride 2 add nothing.
+    """
+    convolutions = sum(2 * 2**level for level in range(LEVELS)) * 2 + 2 * 2**LEVELS + 1
+    pooling = sum(2**level for level in range(LEVELS))
+    contrast = max((window // 2 for window in config.contrast_windows), default=0)
+    return convolutions + pooling + contrast
