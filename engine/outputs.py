@@ -1,0 +1,104 @@
+"""Outputs that appear under their final name only when the whole job is done.
+
+While a job runs, each output grows in a folder `.debris-<job_id>` beside its final place, so on the same file system.
+At the end all are moved together: where one cannot be, none is, and what stood there before stands there again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+from types import TracebackType
+
+from engine.errors import OutputError, RequestError
+
+__all__ = ["STAGING_PREFIX", "Staging"]
+
+STAGING_PREFIX = ".debris-"
+# What GDAL and QGIS may have left beside an older file of the same name, and that would be wrong for the new one.
+STALE_SUFFIXES = (".aux.xml", ".ovr", ".msk")
+
+
+class Staging:
+    """The unfinished outputs of one job; a context manager that leaves nothing behind unless `publish` was called."""
+
+    def __init__(self, job_id: str | None = None) -> None:
+        self.job_id = job_id or uuid.uuid4().hex[:12]
+        if not re.fullmatch(r"[A-Za-z0-9]{1,64}", self.job_id):
+            raise RequestError(f"job_id is {self.job_id!r}: use up to 64 letters and digits.")
+        self._folders: list[Path] = []
+        self._outputs: list[tuple[Path, Path]] = []
+
+    def __enter__(self) -> Staging:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        for folder in self._folders:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def add(self, final: str | Path) -> Path:
+        """A path to write to, of the same file name as `final`, in a folder of its own.
+
+        Raises:
+            OutputError: the folder of `final` does not exist or cannot be written to, or `final` is a folder.
+        """
+        final = Path(final).absolute()
+        if final.is_dir():
+            raise OutputError(f"{final} is a folder: give the name of a file to write.")
+        if not final.parent.is_dir():
+            raise OutputError(f"There is no folder {final.parent} to write {final.name} to: make it, or choose another.")
+        if any(final == other for other, _ in self._outputs):
+            raise OutputError(f"{final} is asked for as two different outputs: give each a name of its own.")
+        staged = self.folder(final.parent) / str(len(self._outputs)) / final.name
+        staged.parent.mkdir(exist_ok=True)
+        self._outputs.append((final, staged))
+        return staged
+
+    def folder(self, beside: Path) -> Path:
+        """The staging folder in `beside`, made where it is not there yet; for scratch files too."""
+        folder = beside / f"{STAGING_PREFIX}{self.job_id}"
+        if folder not in self._folders:
+            try:
+                folder.mkdir()
+            except OSError as error:
+                raise OutputError(f"{beside} cannot be written to ({error.strerror}): choose another folder.") from error
+            self._folders.append(folder)
+        return folder
+
+    def publish(self) -> None:
+        """Move every output to its final name, each with the files that belong to it (a shapefile has several).
+
+        Raises:
+            OutputError: a file could not be moved; then all final names hold what they held before.
+        """
+        moves = [
+            (part, final.parent / part.name) for final, staged in self._outputs for part in sorted(staged.parent.iterdir())
+        ]
+        done: list[tuple[Path, Path | None]] = []
+        target = None
+        try:
+            for part, target in moves:
+                done.append((target, self._set_aside(target)))
+                os.replace(part, target)
+        except OSError as error:
+            for replaced, previous in reversed(done):
+                with contextlib.suppress(OSError):
+                    replaced.unlink(missing_ok=True) if previous is None else os.replace(previous, replaced)
+            raise OutputError(f"{target} cannot be replaced ({error.strerror}): is it open in another program?") from error
+        for final, _ in self._outputs:
+            for suffix in STALE_SUFFIXES:
+                with contextlib.suppress(OSError):
+                    Path(f"{final}{suffix}").unlink(missing_ok=True)
+
+    def _set_aside(self, target: Path) -> Path | None:
+        """Keep what `target` holds until all outputs are moved; None where it holds nothing."""
+        if not target.exists():
+            return None
+        place = Path(tempfile.mkdtemp(dir=self.folder(target.parent))) / target.name
+        os.replace(target, place)
+        return place
