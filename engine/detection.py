@@ -1,0 +1,297 @@
+"""The job `detect`: from one raster to probability, mask and detections.
+
+Tiles are read ahead in a thread, predicted, blended; every finished block of rows is classified, written, and searched
+for detections. Memory grows with the width of a scene and with what is found, never with its height.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engine import __version__
+from engine.bands import parse_mapping
+from engine.components import Component, ComponentCollector
+from engine.detections import MEASURES, Detection, detections_from, driver_for, measures_of, write_detections
+from engine.errors import OutputError, RasterError
+from engine.ground import Ground
+from engine.jobs import DetectRequest, DetectResult
+from engine.modelfile import ModelCard
+from engine.monitor import Monitor, Share, silent
+from engine.outputs import Staging
+from engine.prediction import CHANNELS, Predictor
+from engine.raster import RasterSink, Scene, gdal_settings, open_scene
+from engine.tiling import Window, blend, tile_axis
+
+__all__ = ["CLEAR", "DEBRIS", "FLOATING", "NO_DATA", "TILE", "classify", "detect"]
+
+log = logging.getLogger(__name__)
+
+CLEAR, DEBRIS, FLOATING, NO_DATA = 0, 1, 2, 255
+TILE = 512
+# Tiles a batch: one keeps a CPU busy and cancel quick; a GPU wants more.
+BATCH = {"cpu": 1, "cuda": 8, "mps": 4}
+
+
+@dataclass
+class _Tally:
+    """What the rows so far hold: pixels and, where the ground is known, areas."""
+
+    ground: Ground | None
+    pixels: dict[int, int] = field(default_factory=lambda: dict.fromkeys((CLEAR, DEBRIS, FLOATING, NO_DATA), 0))
+    area: dict[int, float] = field(default_factory=lambda: dict.fromkeys((CLEAR, DEBRIS, FLOATING, NO_DATA), 0.0))
+
+    def add(self, row: int, mask: npt.NDArray[np.uint8]) -> None:
+        for value in self.pixels:
+            by_row = (mask == value).sum(axis=1)
+            self.pixels[value] += int(by_row.sum())
+            if self.ground:
+                self.area[value] += float(by_row @ self.ground.row_area_m2[row : row + len(mask)])
+
+    def move(self, value: int, to: int, pixels: int, area: float) -> None:
+        """Count pixels under another value."""
+        self.pixels[value] -= pixels
+        self.pixels[to] += pixels
+        if self.ground:
+            self.area[value] -= area
+            self.area[to] += area
+
+    def area_of(self, *values: int) -> float | None:
+        return sum(self.area[value] for value in values) if self.ground else None
+
+    @property
+    def observed(self) -> int:
+        return sum(count for value, count in self.pixels.items() if value != NO_DATA)
+
+
+def detect(request: DetectRequest, monitor: Monitor = silent) -> DetectResult:
+    """Find floating debris in one raster and write what was asked for.
+
+    Raises:
+        EngineError: see `engine.errors`; no output is left behind.
+    """
+    _check_outputs(request)
+    monitor(0.0, "Loading the model")
+    with gdal_settings(), ExitStack() as stack:
+        predictor = Predictor(request.model, request.device)
+        staging = stack.enter_context(Staging(request.job_id))
+        scene = stack.enter_context(
+            open_scene(
+                request.input,
+                predictor.card.bands,
+                mapping=parse_mapping(request.bands) if request.bands else None,
+                scale=request.scale,
+                offset=request.offset,
+                extent=request.extent,
+            )
+        )
+        run = _Run(request, predictor, scene, staging)
+        run.search(Share(monitor, 0.02, 0.9))
+        result = run.finish(Share(monitor, 0.9, 1.0))
+        staging.publish()
+    return result
+
+
+def classify(probabilities: npt.NDArray[np.float32], threshold: float, card: ModelCard) -> npt.NDArray[np.uint8]:
+    """Mask values of blended probabilities, (2, rows, columns) in the order of CHANNELS; NaN is no data."""
+    debris, floating = probabilities
+    mask = np.full(debris.shape, CLEAR, dtype=np.uint8)
+    if card.channels("floating"):
+        mask[debris + floating >= card.floating_threshold] = FLOATING
+    mask[debris >= threshold] = DEBRIS
+    mask[np.isnan(debris)] = NO_DATA
+    return mask
+
+
+def _check_outputs(request: DetectRequest) -> None:
+    for path in (request.mask, request.probability):
+        if path and Path(path).suffix.lower() not in (".tif", ".tiff"):
+            raise OutputError(f"{path} is no GeoTIFF's name: rasters are written as .tif.")
+    if request.detections:
+        driver_for(request.detections)
+
+
+class _Run:
+    """One run over one scene: what is open, and what has been counted."""
+
+    def __init__(self, request: DetectRequest, predictor: Predictor, scene: Scene, staging: Staging) -> None:
+        card = predictor.card
+        self.request, self.predictor, self.scene = request, predictor, scene
+        self.threshold = card.threshold if request.threshold is None else request.threshold
+        self.ground = Ground.of(scene.grid)
+        if self.ground is None:
+            log.warning("The raster has no CRS that places it on Earth: areas, longitudes and latitudes are unknown.")
+        self.tally = _Tally(self.ground)
+        self.collector = ComponentCollector(scene.grid.width, len(MEASURES))
+        self.detections_path = staging.add(request.detections) if request.detections else None
+        tags = self._tags()
+        self.mask = RasterSink(
+            staging.add(request.mask), scene.grid, "uint8", NO_DATA, "Marine debris mask",
+            {**tags, "VALUES": "0 clear, 1 debris, 2 other floating matter, 3 land, 4 cloud or shadow, 255 no data"},
+        )  # fmt: skip
+        self.probability = (
+            RasterSink(staging.add(request.probability), scene.grid, "float32", np.nan, "Probability of debris", tags)
+            if request.probability
+            else None
+        )
+
+    def _tags(self) -> dict[str, str]:
+        card = self.predictor.card
+        return {
+            "SCENE": self.scene.name,
+            "INPUT": self.request.input,
+            "REFLECTANCE": self.scene.scaling.source,
+            "MODEL": card.name,
+            "MODEL_SHA256": self.predictor.sha256,
+            "THRESHOLD": f"{self.threshold:.6g}",
+            "ENGINE_VERSION": __version__,
+            "PLUGIN_VERSION": self.request.plugin_version or "",
+            "SOFTWARE": "Marine Debris for QGIS",
+        }
+
+    def search(self, monitor: Monitor) -> None:
+        """Go over the scene once: probabilities, mask, components."""
+        grid = self.scene.grid
+        tile = _tile_size(grid.height, grid.width)
+        overlap = _overlap(self.request.tile_overlap, self.predictor.radius, tile)
+        rows, cols = tile_axis(grid.height, tile[0], overlap[0]), tile_axis(grid.width, tile[1], overlap[1])
+        total = len(rows.starts) * len(cols.starts)
+        done = 0
+        with ThreadPoolExecutor(1) as reader:
+
+            def predict(windows: Sequence[Window]) -> Iterator[npt.NDArray[np.float32]]:
+                nonlocal done
+                for scores in _predict(self.scene, self.predictor, windows, reader):
+                    yield scores
+                    done += 1
+                    monitor(done / total, f"Tile {done} of {total}")
+
+            for row, block in blend(rows, cols, len(CHANNELS), predict):
+                self._take(row, block)
+
+    def _take(self, row: int, block: npt.NDArray[np.float32]) -> None:
+        mask = classify(block, self.threshold, self.predictor.card)
+        self.tally.add(row, mask)
+        self.mask.write(row, mask)
+        if self.probability:
+            self.probability.write(row, block[0])
+        hits = mask == DEBRIS
+        self.collector.add(row, hits, self._measures(row, hits, block[0]))
+
+    def _measures(
+        self, row: int, hits: npt.NDArray[np.bool_], probability: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float64]:
+        """Measures of the debris pixels of a block; their reflectance is read again, only where there are any."""
+        rows, cols = np.nonzero(hits)
+        if not len(rows):
+            return np.zeros((len(MEASURES), 0))
+        left, width = int(cols.min()), int(np.ptp(cols)) + 1
+        reflectance = np.empty((len(self.predictor.card.bands), len(rows)), dtype=np.float32)
+        for first in range(0, len(hits), 64):
+            inside = (rows >= first) & (rows < first + 64)
+            if inside.any():
+                window = Window(row + first, left, min(64, len(hits) - first), width)
+                reflectance[:, inside] = self.scene.read(window)[0][:, rows[inside] - first, cols[inside] - left]
+        return measures_of(
+            self.predictor.card.bands, reflectance, probability[hits], rows + row, cols, self.ground
+        )
+
+    def finish(self, monitor: Monitor) -> DetectResult:
+        """Complete the outputs, still under their staged names.
+
+        Raises:
+            RasterError: nothing was observed at all.
+        """
+        if not self.tally.observed:
+            raise RasterError(
+                f"{self.request.input} holds no data{' in the extent' if self.request.extent else ''}: every pixel is "
+                "no-data, NaN or 0, so nothing was looked at."
+            )
+        monitor(0.0, "Outlining detections")
+        components = self._without_small(self.collector.components())
+        detections = detections_from(components, self.scene.grid, self.ground)
+        if self.detections_path:
+            write_detections(self.detections_path, detections, self.scene.grid, self._constants())
+        monitor(0.3, "Writing the mask")
+        self.mask.finish("nearest")
+        if self.probability:
+            monitor(0.5, "Writing the probability")
+            self.probability.finish("average")
+        monitor(1.0, "Done")
+        return self._result(detections)
+
+    def _without_small(self, components: Sequence[Component]) -> list[Component]:
+        """The components that are large enough; the others become clear in the mask and in the tally too."""
+        for component in components:
+            if component.pixels < self.request.min_pixels:
+                self.mask.burn(component.geometry, CLEAR)
+                self.tally.move(DEBRIS, CLEAR, component.pixels, float(component.sums[MEASURES.index("area_m2")]))
+        return [component for component in components if component.pixels >= self.request.min_pixels]
+
+    def _constants(self) -> dict[str, str | float]:
+        return {
+            "scene": self.scene.name,
+            "model": self.predictor.card.name,
+            "model_sha256": self.predictor.sha256,
+            "threshold": self.threshold,
+        }
+
+    def _result(self, detections: Sequence[Detection]) -> DetectResult:
+        tally = self.tally
+        return DetectResult(
+            mask=self.request.mask,
+            probability=self.request.probability,
+            detections=self.request.detections,
+            detection_count=len(detections),
+            debris_pixels=tally.pixels[DEBRIS],
+            floating_pixels=tally.pixels[FLOATING],
+            observed_pixels=tally.observed,
+            not_observed_pixels=tally.pixels[NO_DATA],
+            debris_area_m2=tally.area_of(DEBRIS),
+            observed_area_m2=tally.area_of(CLEAR, DEBRIS, FLOATING),
+            not_observed_area_m2=tally.area_of(NO_DATA),
+            threshold=self.threshold,
+            model_name=self.predictor.card.name,
+            model_sha256=self.predictor.sha256,
+            scene=self.scene.name,
+            has_floating_class=bool(self.predictor.card.channels("floating")),
+        )
+
+
+def _tile_size(height: int, width: int) -> tuple[int, int]:
+    """Tiles of 512 pixels, smaller along an axis that is shorter."""
+    return min(TILE, height), min(TILE, width)
+
+
+def _overlap(asked: int | None, radius: int, tile: tuple[int, int]) -> tuple[int, int]:
+    """Pixels that neighbours share: as asked, else the network's receptive radius; half a tile at the most."""
+    wanted = radius if asked is None else asked
+    return min(wanted, tile[0] // 2), min(wanted, tile[1] // 2)
+
+
+def _predict(
+    scene: Scene, predictor: Predictor, windows: Sequence[Window], reader: ThreadPoolExecutor
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Probabilities of each window in turn, (2, height, width); the next batch is read while one is predicted."""
+    size = BATCH[predictor.device.type]
+    batches = [windows[start : start + size] for start in range(0, len(windows), size)]
+    coming = reader.submit(lambda: [scene.read(window) for window in batches[0]])
+    for number, batch in enumerate(batches):
+        tiles = coming.result()
+        if number + 1 < len(batches):
+            following = batches[number + 1]
+            coming = reader.submit(lambda windows=following: [scene.read(window) for window in windows])  # type: ignore[misc]
+        seen = [index for index, (_, observed) in enumerate(tiles) if observed.any()]
+        scores = np.full((len(batch), len(CHANNELS), batch[0].height, batch[0].width), np.nan, dtype=np.float32)
+        if seen:
+            scores[seen] = predictor.probabilities(
+                np.stack([tiles[index][0] for index in seen]), np.stack([tiles[index][1] for index in seen])
+            )
+        yield from scores

@@ -1,0 +1,305 @@
+"""Rasters in and out: the only room that opens raster files for pixels.
+
+`Scene` gives windows of reflectance with a mask of what was observed; `RasterSink` takes finished rows and turns them
+into a Cloud Optimized GeoTIFF.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+import rasterio.shutil
+from affine import Affine
+from rasterio.crs import CRS
+from rasterio.enums import ColorInterp, MaskFlags
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.features import rasterize
+from rasterio.windows import Window as RasterWindow
+from shapely.geometry.base import BaseGeometry
+
+from engine.bands import BandLabel, match_bands
+from engine.errors import OutputError, RasterError
+from engine.reflectance import Scaling, choose_scaling
+from engine.tiling import Window
+
+__all__ = ["Grid", "RasterSink", "Scene", "gdal_settings", "open_scene", "scene_name"]
+
+log = logging.getLogger(__name__)
+
+CACHE_BYTES = 256 * 1024**2
+SAMPLE_PIXELS = 256
+
+
+@contextmanager
+def gdal_settings() -> Iterator[None]:
+    """GDAL as every job wants it: a fixed cache (its default grows with the machine), and all cores."""
+    with (
+        rasterio.Env(GDAL_CACHEMAX=CACHE_BYTES, GDAL_NUM_THREADS="ALL_CPUS"),
+        warnings.catch_warnings(),
+    ):
+        # A raster without a place is a case of its own here (areas are unknown), not something to warn about.
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where pixels are: size, affine transform (pixel corner to CRS coordinates) and CRS, None where it is not known."""
+
+    width: int
+    height: int
+    transform: Affine
+    crs: CRS | None
+
+    def part(self, window: Window) -> Grid:
+        """The grid of a window."""
+        return Grid(window.width, window.height, self.transform @ Affine.translation(window.col, window.row), self.crs)
+
+    def window(self, extent: Sequence[float]) -> Window:
+        """The whole pixels that an extent (west, south, east, north, in the CRS) touches, within the grid.
+
+        Raises:
+            RasterError: the extent lies beside the grid.
+        """
+        west, south, east, north = extent
+        corners = [~self.transform @ (x, y) for x in (west, east) for y in (south, north)]
+        # A millionth of a pixel of tolerance: an extent that follows pixel edges must not gain a row by rounding.
+        left, top = (math.floor(min(corner[axis] for corner in corners) + 1e-6) for axis in (0, 1))
+        right, bottom = (math.ceil(max(corner[axis] for corner in corners) - 1e-6) for axis in (0, 1))
+        left, top = max(left, 0), max(top, 0)
+        right, bottom = min(right, self.width), min(bottom, self.height)
+        if right <= left or bottom <= top:
+            raise RasterError(
+                f"The extent {west:g},{south:g},{east:g},{north:g} does not touch the raster: "
+                "choose one that does, in the raster's own CRS."
+            )
+        return Window(top, left, bottom - top, right - left)
+
+
+def scene_name(path: str) -> str:
+    """A short name for a raster: its file's name without ending, also for GDAL's names that are no plain paths."""
+    stem = Path(path.rstrip("/").split("?")[0]).name
+    stem = re.sub(r"(\.SAFE)?(\.zip)?(\.[A-Za-z0-9]{1,5})?$", "", stem)
+    return re.sub(r"[^\w.-]+", "_", stem).strip("_") or "scene"
+
+
+class Scene:
+    """The bands that a model needs, of a raster or a part of it, as reflectance."""
+
+    def __init__(
+        self, dataset: rasterio.DatasetReader, indexes: Sequence[int], scaling: Scaling, window: Window, name: str
+    ) -> None:
+        self.name = name
+        self.scaling = scaling
+        self._dataset = dataset
+        self._indexes = list(indexes)
+        self._window = window
+        self.grid = Grid(dataset.width, dataset.height, dataset.transform, dataset.crs).part(window)
+        flags = [dataset.mask_flag_enums[index - 1] for index in indexes]
+        # An alpha band or a mask beside the file; a no-data tag is compared with the numbers below, which reads once.
+        self._has_mask = any(MaskFlags.per_dataset in band or MaskFlags.alpha in band for band in flags)
+        self._nodata = [dataset.nodatavals[index - 1] for index in indexes]
+
+    def read(self, window: Window) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Reflectance, float32 (bands, height, width), and what was observed, bool (height, width).
+
+        A pixel is observed where every band has a number that is finite and not the no-data value, and not all bands are
+        0 (products and browser exports write 0 where there is no data, often without saying so). Elsewhere, and beyond
+        the grid, reflectance is 0.
+
+        Raises:
+            RasterError: the file cannot be read there.
+        """
+        height = max(0, min(window.height, self.grid.height - window.row))
+        width = max(0, min(window.width, self.grid.width - window.col))
+        reflectance = np.zeros((len(self._indexes), window.height, window.width), dtype=np.float32)
+        observed = np.zeros((window.height, window.width), dtype=bool)
+        if height and width:
+            stored, seen = self._read_stored(Window(window.row, window.col, height, width))
+            part = self.scaling.apply(stored)
+            part[:, ~seen] = 0
+            reflectance[:, :height, :width] = part
+            observed[:height, :width] = seen
+        return reflectance, observed
+
+    def _read_stored(self, window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+        place = RasterWindow(
+            window.col + self._window.col, window.row + self._window.row, window.width, window.height
+        )
+        try:
+            stored = self._dataset.read(self._indexes, window=place)
+            mask = self._dataset.dataset_mask(window=place) if self._has_mask else None
+        except (RasterioError, OSError) as error:
+            raise RasterError(f"{self._dataset.name} cannot be read at row {place.row_off}: {error}") from error
+        seen = (stored != 0).any(axis=0)
+        if np.issubdtype(stored.dtype, np.floating):
+            seen &= np.isfinite(stored).all(axis=0)
+        for band, nodata in zip(stored, self._nodata, strict=True):
+            if nodata is not None and not math.isnan(nodata):
+                seen &= band != nodata
+        return stored, seen if mask is None else seen & (mask > 0)
+
+    def sample(self) -> npt.NDArray[Any]:
+        """Stored numbers of up to five patches of the raster, of the pixels observed there: (bands, pixels)."""
+        height, width = (min(SAMPLE_PIXELS, side) for side in (self.grid.height, self.grid.width))
+        lows, lefts = self.grid.height - height, self.grid.width - width
+        places = {(lows // 2, lefts // 2), (0, 0), (0, lefts), (lows, 0), (lows, lefts)}
+        parts = [self._read_stored(Window(row, col, height, width)) for row, col in sorted(places)]
+        return np.concatenate([stored[:, seen] for stored, seen in parts], axis=1)
+
+
+@contextmanager
+def open_scene(
+    path: str,
+    bands: Sequence[str],
+    *,
+    mapping: Mapping[str, int] | None = None,
+    scale: float | None = None,
+    offset: float | None = None,
+    extent: Sequence[float] | None = None,
+) -> Iterator[Scene]:
+    """Open a raster as reflectance of `bands`, matched by name, or by `mapping` (band numbers from 1).
+
+    Raises:
+        RasterError: the file is missing, is no raster, has a rotated grid, or lies beside the extent.
+        BandError: the bands cannot be told.
+        ReflectanceError: scale and offset cannot be told.
+    """
+    with _open(path) as dataset:
+        _check_grid(path, dataset.transform)
+        usable = [i for i, kind in enumerate(dataset.colorinterp, 1) if kind != ColorInterp.alpha]
+        labels = [_label(dataset, index) for index in usable]
+        indexes = [usable[number - 1] for number in match_bands(bands, labels, mapping)]
+        whole = Grid(dataset.width, dataset.height, dataset.transform, dataset.crs)
+        window = whole.window(extent) if extent is not None else Window(0, 0, whole.height, whole.width)
+        unscaled = Scene(dataset, indexes, Scaling.identity(len(indexes)), window, scene_name(path))
+        scaling = choose_scaling(
+            dataset.dtypes[indexes[0] - 1],
+            [dataset.scales[index - 1] for index in indexes],
+            [dataset.offsets[index - 1] for index in indexes],
+            scale,
+            offset,
+            unscaled.sample(),
+        )
+        yield Scene(dataset, indexes, scaling, window, scene_name(path))
+
+
+@contextmanager
+def _open(path: str) -> Iterator[rasterio.DatasetReader]:
+    plain = not re.match(r"/vsi|[A-Za-z0-9_]{2,}:|<", path)
+    if plain and not Path(path).exists():
+        raise RasterError(f"There is no file {path}.")
+    try:
+        dataset = rasterio.open(path)
+    except (RasterioError, OSError) as error:
+        raise RasterError(f"{path} cannot be opened as a raster: {error}") from error
+    with dataset:
+        if dataset.count == 0:
+            listed = ", ".join(dataset.subdatasets[:4])
+            raise RasterError(f"{path} holds several rasters; name one of them: {listed}")
+        yield dataset
+
+
+def _check_grid(path: str, transform: Affine) -> None:
+    if abs(transform.b) > 1e-9 * abs(transform.a) or abs(transform.d) > 1e-9 * abs(transform.e):
+        raise RasterError(
+            f"{path} has a rotated or sheared grid. Warp it to a north-up grid first (Raster > Projections > Warp)."
+        )
+
+
+def _label(dataset: rasterio.DatasetReader, index: int) -> BandLabel:
+    """What a band's description and tags say, with its wavelength in nm where there is one."""
+    tags = {key.lower(): value for key, value in dataset.tags(index).items()}
+    imagery = {key.lower(): value for key, value in dataset.tags(index, ns="IMAGERY").items()}
+    description = dataset.descriptions[index - 1] or tags.get("bandname") or tags.get("name") or ""
+    for value, factor in (
+        (imagery.get("central_wavelength_um"), 1000.0),
+        (tags.get("wavelength"), 1.0),
+        (tags.get("central_wavelength_nm"), 1.0),
+    ):
+        try:
+            wavelength = float(value) * factor if value else None
+        except ValueError:
+            continue
+        if wavelength:
+            # Micrometres are told by their size: no optical band lies below 100 nm.
+            return BandLabel(description, wavelength * 1000 if wavelength < 100 else wavelength)
+    return BandLabel(description)
+
+
+class RasterSink:
+    """One raster that is written row by row and becomes a Cloud Optimized GeoTIFF at the end."""
+
+    def __init__(
+        self, staged: Path, grid: Grid, dtype: str, nodata: float, description: str, tags: Mapping[str, str]
+    ) -> None:
+        self._staged = staged
+        self._scratch = staged.with_name(f"rows-{staged.name}")
+        self._dataset = rasterio.open(
+            self._scratch,
+            "w+",
+            driver="GTiff",
+            width=grid.width,
+            height=grid.height,
+            count=1,
+            dtype=dtype,
+            nodata=nodata,
+            crs=grid.crs,
+            transform=grid.transform,
+            compress="zstd" if dtype == "uint8" else None,
+            bigtiff="if_safer",
+        )
+        self._dataset.set_band_description(1, description)
+        self._dataset.update_tags(**tags)
+
+    def write(self, row: int, block: npt.NDArray[Any]) -> None:
+        """Write `block` (rows, width) from row `row` on."""
+        try:
+            self._dataset.write(block, 1, window=RasterWindow(0, row, block.shape[1], block.shape[0]))
+        except (RasterioError, OSError) as error:
+            raise OutputError(f"{self._staged.name} cannot be written ({error}): is the disk full?") from error
+
+    def burn(self, shape: BaseGeometry, value: int) -> None:
+        """Set the pixels inside `shape`, given in pixels along pixel edges, to `value`."""
+        left, top, right, bottom = (round(side) for side in shape.bounds)
+        window = RasterWindow(left, top, right - left, bottom - top)
+        block = self._dataset.read(1, window=window)
+        rasterize([(shape, value)], out=block, transform=Affine.translation(left, top))
+        self._dataset.write(block, 1, window=window)
+
+    def finish(self, resampling: str) -> None:
+        """Copy the rows into the staged Cloud Optimized GeoTIFF, with overviews made by `resampling`."""
+        floating = self._dataset.dtypes[0].startswith("float")
+        try:
+            self._dataset.close()
+            rasterio.shutil.copy(
+                self._scratch,
+                self._staged,
+                driver="COG",
+                compress="deflate",
+                predictor="yes" if floating else "no",
+                overview_resampling=resampling,
+                bigtiff="if_safer",
+                num_threads="all_cpus",
+            )
+        except (RasterioError, OSError) as error:
+            raise OutputError(f"{self._staged.name} cannot be written ({error}): is the disk full?") from error
+        self._scratch.unlink()
+
+    def __enter__(self) -> RasterSink:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._dataset.close()
