@@ -1,0 +1,73 @@
+# Everything a person or a CI machine does here, by name. `make` alone says what there is.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+ENGINE_PYTHON := .venv/bin/python
+QGIS_ENVIRONMENT_PYTHON := .venv-qgis/bin/python
+
+# Paths with letters beyond ASCII need a UTF-8 locale, which a bare machine or container does not set.
+ifeq (,$(findstring UTF-8,$(LC_ALL)$(LC_CTYPE)$(LANG))$(findstring utf8,$(LC_ALL)$(LC_CTYPE)$(LANG)))
+export LC_ALL := C.UTF-8
+endif
+
+# Options of `make evaluate`, `make model` and `make demo`; see the help.
+SPLIT ?=
+MODEL ?=
+PROTOCOL ?=
+SCENE ?=
+
+.PHONY: help setup demo test lint package model bench evaluate install clean
+
+help: ## Say what the verbs do.
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing: QGIS from the system's packages, the engine's environment, the tests' environments.
+	@tools/setup.sh system engine engine-tests qgis-tests
+
+demo: ## Detect debris in a practice scene, or in SCENE=path/to/raster, with a throw-away QGIS profile, and draw a map.
+	@tools/setup.sh system engine
+	@$(ENGINE_PYTHON) -m tools.demo $(if $(SCENE),--scene "$(SCENE)")
+
+test: setup ## Run every test: the engine's and the package's, then the plugin's in a real QGIS.
+	@status=0; \
+	$(ENGINE_PYTHON) -m pytest tests/engine tests/package || status=1; \
+	QT_QPA_PLATFORM=offscreen $(QGIS_ENVIRONMENT_PYTHON) -m pytest tests/plugin tests/e2e || status=1; \
+	exit $$status
+
+lint: ## Check style and types.
+	@tools/setup.sh engine engine-tests
+	$(ENGINE_PYTHON) -m ruff check
+	$(ENGINE_PYTHON) -m ruff format --check
+	$(ENGINE_PYTHON) -m mypy
+	$(ENGINE_PYTHON) -m bandit --quiet --recursive --ini .bandit debris_qgis engine
+
+package: ## Build dist/debris_qgis-<version>.zip for QGIS's plugin manager, and check that it loads in a real QGIS.
+	@tools/setup.sh system engine
+	@$(ENGINE_PYTHON) -m tools.package_plugin --check-in-qgis
+
+install: ## Put the built plugin into the QGIS profile below QGIS_CUSTOM_CONFIG_PATH, else into your own, and enable it.
+	@tools/setup.sh system engine
+	@$(ENGINE_PYTHON) -m tools.package_plugin
+	@$(ENGINE_PYTHON) -m tools.install_plugin --built dist/debris_qgis
+
+model: ## Train the default model on practice scenes, the way the bundled one was trained (hours).
+	@tools/setup.sh engine
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" tools/train_default_model.sh
+
+evaluate: ## Score a model: DATA=<MARIDA-layout folder> [SPLIT=<list>] [MODEL=<file>] [PROTOCOL=strict|floating]; JSON last.
+	@test -n "$(DATA)" || { echo 'Say which data: make evaluate DATA=<folder with patches/ and splits/>' >&2; exit 2; }
+	@tools/setup.sh engine >&2
+	@$(ENGINE_PYTHON) -m engine evaluate --data "$(DATA)" $(if $(SPLIT),--split "$(SPLIT)") \
+		$(if $(MODEL),--model "$(MODEL)") $(if $(PROTOCOL),--protocol "$(PROTOCOL)")
+
+bench: ## Measure speed against the bare network, and memory against the size of the scene.
+	@tools/setup.sh engine
+	@$(ENGINE_PYTHON) -m benchmarks.overhead
+	@$(ENGINE_PYTHON) -m benchmarks.memory
+
+clean: ## Remove what was built; the environments stay.
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find engine debris_qgis tools tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
