@@ -82,7 +82,7 @@ def band_from_label(label: BandLabel) -> str | None:
     rhorc_833, 842 nm, and the STAC common names; else the wavelength of the band's own tags.
     """
     text = label.description.strip()
-    names = {match.upper().lstrip("0") for match in _NAME.findall(text)}
+    names: set[str] = {match.upper().lstrip("0") for match in _NAME.findall(text)}
     if len(names) == 1:
         return "B" + names.pop()
     if text.lower() in COMMON_NAMES:

@@ -37,7 +37,7 @@ class ComponentCollector:
     """Takes blocks of rows from top to bottom, gives the components at the end."""
 
     def __init__(self, width: int, measures: int) -> None:
-        self._above = np.zeros(width, dtype=np.int64)
+        self._above: npt.NDArray[np.int64] = np.zeros(width, dtype=np.int64)
         self._parent: list[int] = [0]
         self._pixels: list[int] = [0]
         self._sums = [np.zeros(measures)]
@@ -59,7 +59,7 @@ class ComponentCollector:
             sums = np.stack([np.bincount(flat, weights=m, minlength=count) for m in measures], axis=1)
             maxima = np.full((count, len(measures)), -np.inf)
             for number, measure in enumerate(measures):
-                np.maximum.at(maxima[:, number], flat, measure)
+                np.fmax.at(maxima[:, number], flat, measure)
             self._parent += range(first, first + count)
             self._pixels += np.bincount(flat, minlength=count).tolist()
             self._sums += list(sums)

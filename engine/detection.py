@@ -239,7 +239,7 @@ class _Run:
         return {
             "scene": self.scene.name,
             "model": self.predictor.card.name,
-            "model_sha256": self.predictor.sha256,
+            "model_hash": self.predictor.sha256,
             "threshold": self.threshold,
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,18 +132,27 @@ def write_detections(path: Path, detections: Sequence[Detection], grid: Grid, co
     for name, value in constants.items():
         columns[name] = np.array([value] * len(detections), dtype=object if isinstance(value, str) else np.float64)
     try:
-        pyogrio.raw.write(
-            path,
-            shapely.to_wkb(np.array([detection.geometry for detection in detections], dtype=object)),
-            list(columns.values()),
-            fields=list(columns),
-            field_mask=[np.isnan(c) if c.dtype == np.float64 else None for c in columns.values()],
-            geometry_type="MultiPolygon",
-            crs=grid.crs.to_wkt() if grid.crs else None,
-            driver=driver,
-            layer=None if driver in ("ESRI Shapefile", "GeoJSON") else "detections",
-            encoding="UTF-8",
-            **({"RFC7946": "YES"} if driver == "GeoJSON" and grid.crs else {}),
-        )
+        # pyogrio warns of a missing CRS, which is a case of its own here and said in the log.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "'crs' was not provided")
+            _write(path, driver, columns, detections, grid)
     except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError, RuntimeError, ValueError) as error:
         raise OutputError(f"The detections cannot be written to {path.name} ({error}).") from error
+
+
+def _write(
+    path: Path, driver: str, columns: Mapping[str, npt.NDArray[Any]], detections: Sequence[Detection], grid: Grid
+) -> None:
+    pyogrio.raw.write(
+        path,
+        shapely.to_wkb(np.array([detection.geometry for detection in detections], dtype=object)),
+        list(columns.values()),
+        fields=list(columns),
+        field_mask=[np.isnan(c) if c.dtype == np.float64 else None for c in columns.values()],
+        geometry_type="MultiPolygon",
+        crs=grid.crs.to_wkt() if grid.crs else None,
+        driver=driver,
+        layer=None if driver in ("ESRI Shapefile", "GeoJSON") else "detections",
+        encoding="UTF-8",
+        **({"RFC7946": "YES"} if driver == "GeoJSON" and grid.crs else {}),
+    )

@@ -49,15 +49,16 @@ class Ground:
 
     def lonlat(self, col: npt.NDArray[np.float64], row: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], ...]:
         """Longitudes and latitudes (WGS 84, degrees) of positions in pixels from the grid's upper left corner."""
-        x, y = self._grid.transform @ (col, row)
-        lon, lat = self._to_lonlat.transform(x, y)
-        return np.asarray(lon), np.asarray(lat)
+        places = [self._grid.transform @ place for place in zip(col.tolist(), row.tolist(), strict=True)]
+        lonlat = [self._to_lonlat.transform(x, y) for x, y in places]
+        return np.array([lon for lon, _ in lonlat]), np.array([lat for _, lat in lonlat])
 
 
 def _pixel_area(grid: Grid, to_lonlat: Transformer, row: int) -> float:
     """Area in m² of the pixel in the middle of `row`, as a polygon on the WGS 84 ellipsoid (Karney 2013)."""
     col = grid.width // 2
-    cols = np.array([col, col + 1, col + 1, col], dtype=float)
-    rows = np.array([row, row, row + 1, row + 1], dtype=float)
-    lon, lat = to_lonlat.transform(*(grid.transform @ (cols, rows)))
-    return abs(Geod(ellps="WGS84").polygon_area_perimeter(lon, lat)[0])
+    cols = (col, col + 1, col + 1, col)
+    rows = (row, row, row + 1, row + 1)
+    corners = [grid.transform @ corner for corner in zip(cols, rows, strict=True)]
+    lonlat = np.array([to_lonlat.transform(x, y) for x, y in corners])
+    return abs(Geod(ellps="WGS84").polygon_area_perimeter(lonlat[:, 0], lonlat[:, 1])[0])

@@ -114,7 +114,8 @@ class SEUNet(nn.Module):
         x = self.dropout(self.bottleneck(x))
         for upsample, level, skip in zip(self.upsample, self.decoder, reversed(skips), strict=True):
             x = level(torch.cat([upsample(x), skip], dim=1))
-        return self.head(x)
+        logits: Tensor = self.head(x)
+        return logits
 
     def _with_contrast(self, x: Tensor) -> Tensor:
         """`x` and, for each contrast window, `x` minus its mean in that window (borders: of what is inside)."""
@@ -134,7 +135,7 @@ def receptive_radius(config: NetworkConfig) -> int:
 
     Each 3x3 convolution at level l adds 2**l, each pooling 2**l; transposed convolutions of stride 2 add nothing.
     """
-    convolutions = sum(2 * 2**level for level in range(LEVELS)) * 2 + 2 * 2**LEVELS + 1
-    pooling = sum(2**level for level in range(LEVELS))
+    convolutions = 4 * (DIVISOR - 1) + 2 * DIVISOR + 1
+    pooling = DIVISOR - 1
     contrast = max((window // 2 for window in config.contrast_windows), default=0)
     return convolutions + pooling + contrast

@@ -52,7 +52,8 @@ class Predictor:
         self.device, reason = choose_device(device)
         log.info("Model %s (%s…) on %s.", self.card.name, self.sha256[:12], reason)
         self.radius = receptive_radius(network.config)
-        self._network = network.to(self.device, memory_format=torch.channels_last)
+        self._network = network.to(self.device)
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._mean = torch.tensor(self.card.mean, device=self.device)
         self._std = torch.tensor(self.card.std, device=self.device)
         self._channels = [list(self.card.channels(role)) for role in CHANNELS]
@@ -93,4 +94,5 @@ class Predictor:
         x = F.pad(x, (0, -width % DIVISOR, 0, -height % DIVISOR)).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
             logits = self._network(x)
-        return logits[..., :height, :width].float()
+        cropped: Tensor = logits[..., :height, :width].float()
+        return cropped

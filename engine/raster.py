@@ -107,9 +107,11 @@ class Scene:
         self._indexes = list(indexes)
         self._window = window
         self.grid = Grid(dataset.width, dataset.height, dataset.transform, dataset.crs).part(window)
-        flags = [dataset.mask_flag_enums[index - 1] for index in indexes]
-        # An alpha band or a mask beside the file; a no-data tag is compared with the numbers below, which reads once.
-        self._has_mask = any(MaskFlags.per_dataset in band or MaskFlags.alpha in band for band in flags)
+        # A mask beside the file or an alpha band (which GDAL takes for a mask only in rasters of few bands); a no-data tag
+        # is compared with the numbers that are read anyway.
+        flags = dataset.mask_flag_enums[indexes[0] - 1]
+        self._has_mask = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+        self._alpha = [i for i, kind in enumerate(dataset.colorinterp, 1) if kind == ColorInterp.alpha]
         self._nodata = [dataset.nodatavals[index - 1] for index in indexes]
 
     def read(self, window: Window) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
@@ -140,7 +142,9 @@ class Scene:
         )
         try:
             stored = self._dataset.read(self._indexes, window=place)
-            mask = self._dataset.dataset_mask(window=place) if self._has_mask else None
+            masks = [self._dataset.read(self._alpha, window=place)] if self._alpha else []
+            if self._has_mask:
+                masks.append(self._dataset.dataset_mask(window=place)[None])
         except (RasterioError, OSError) as error:
             raise RasterError(f"{self._dataset.name} cannot be read at row {place.row_off}: {error}") from error
         seen = (stored != 0).any(axis=0)
@@ -149,7 +153,9 @@ class Scene:
         for band, nodata in zip(stored, self._nodata, strict=True):
             if nodata is not None and not math.isnan(nodata):
                 seen &= band != nodata
-        return stored, seen if mask is None else seen & (mask > 0)
+        for mask in masks:
+            seen &= (mask > 0).all(axis=0)
+        return stored, seen
 
     def sample(self) -> npt.NDArray[Any]:
         """Stored numbers of up to five patches of the raster, of the pixels observed there: (bands, pixels)."""

@@ -1,0 +1,56 @@
+"""Scale and offset: from the user, the file, or the only thing the numbers can mean."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from engine.errors import ReflectanceError
+from engine.reflectance import choose_scaling
+
+DN = np.full((2, 10), 800)
+REFLECTANCE = np.full((2, 10), 0.08)
+NONE = np.zeros((2, 0))
+
+
+def test_integers_are_dn() -> None:
+    scaling = choose_scaling("uint16", [1, 1], [0, 0], None, None, DN)
+    assert scaling.apply(np.array([[1000], [2000]], dtype=np.uint16)).ravel() == pytest.approx([0.1, 0.2])
+
+
+def test_tags_of_the_file_count_band_by_band() -> None:
+    scaling = choose_scaling("uint16", [1e-4, 2e-4], [-0.1, 0], None, None, DN)
+    assert scaling.apply(np.array([[2000], [2000]])).ravel() == pytest.approx([0.1, 0.4])
+
+
+def test_user_wins_over_tags() -> None:
+    scaling = choose_scaling("uint16", [1e-4, 1e-4], [-0.1, -0.1], None, 0.0, DN)
+    assert scaling.apply(np.array([[2000], [2000]])).ravel() == pytest.approx([0.2, 0.2])
+    assert scaling.source == "set by the user"
+
+
+def test_offset_alone_keeps_the_scale_of_integers() -> None:
+    scaling = choose_scaling("uint16", [1, 1], [0, 0], None, -0.1, np.full((2, 5), 1500))
+    assert scaling.apply(np.array([[1500], [1000]])).ravel() == pytest.approx([0.05, 0.0], abs=1e-6)
+
+
+def test_floats_are_reflectance() -> None:
+    assert choose_scaling("float32", [1, 1], [0, 0], None, None, REFLECTANCE).apply(REFLECTANCE)[0, 0] == pytest.approx(0.08)
+
+
+def test_floats_that_are_dn_are_ambiguous() -> None:
+    with pytest.raises(ReflectanceError, match=r"SCALE is 0\.0001"):
+        choose_scaling("float32", [1, 1], [0, 0], None, None, DN.astype(float))
+
+
+def test_a_scale_applied_twice_is_noticed() -> None:
+    with pytest.raises(ReflectanceError, match="cannot be"):
+        choose_scaling("float32", [1, 1], [0, 0], 1.0, -1.0, REFLECTANCE)
+
+
+def test_eight_bits_are_a_picture() -> None:
+    with pytest.raises(ReflectanceError, match="8-bit"):
+        choose_scaling("uint8", [1, 1], [0, 0], None, None, DN)
+
+
+def test_no_data_at_all_is_no_ambiguity() -> None:
+    assert choose_scaling("float32", [1, 1], [0, 0], None, None, NONE).source == "reflectance as stored"

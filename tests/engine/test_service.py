@@ -1,0 +1,136 @@
+"""The protocol as a caller sees it: a real child process, JSON lines, cancel, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def engine() -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "engine", "serve"],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    yield process
+    process.kill()
+    process.wait()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        stream.close()
+
+
+def _ask(process: subprocess.Popen[str], call: Any) -> None:
+    process.stdin.write((call if isinstance(call, str) else json.dumps(call)) + "\n")
+    process.stdin.flush()
+
+
+def _answer(process: subprocess.Popen[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in process.stdout]
+
+
+def _detect(path: Path, folder: Path, model: Path) -> dict[str, Any]:
+    request = {"input": str(path), "mask": str(folder / "mask.tif"), "model": str(model), "job_id": "t1"}
+    return {"protocol": 1, "job": "detect", "request": request}
+
+
+def test_a_job_from_start_to_result(engine, make_raster, water, toy_model: Path, tmp_path: Path) -> None:
+    _ask(engine, _detect(make_raster(water(700, 600)), tmp_path, toy_model))
+    lines = _answer(engine)
+    assert engine.wait() == 0
+    assert lines[0]["type"] == "started"
+    assert lines[0]["pid"] == engine.pid
+    assert {line["type"] for line in lines[1:-1]} == {"log", "progress"}
+    assert lines[-1]["type"] == "result"
+    assert lines[-1]["result"]["observed_pixels"] == 700 * 600
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "message"),
+    [
+        ("no json", "request", "no JSON"),
+        ({"protocol": 9, "job": "detect", "request": {}}, "request", "protocol 9, this engine 1"),
+        ({"protocol": 1, "job": "dance", "request": {}}, "request", "use one of detect"),
+        ({"protocol": 1, "job": "detect", "request": {"input": "a.tif"}}, "request", "needs mask"),
+        ({"protocol": 1, "job": "detect", "request": {"input": "a", "mask": "b", "depth": 1}}, "request", "no depth"),
+        ({"protocol": 1, "job": "detect", "request": {"input": 3, "mask": "b"}}, "request", "input is 3: expected str"),
+        ({"protocol": 1, "job": "detect", "request": {"input": "a", "mask": "b", "threshold": "x"}}, "request", "expected float"),
+    ],
+)
+def test_bad_requests(engine, call: Any, code: str, message: str) -> None:
+    _ask(engine, call)
+    last = _answer(engine)[-1]
+    assert engine.wait() == 1
+    assert (last["type"], last["code"]) == ("error", code)
+    assert message in last["message"]
+
+
+def test_an_error_carries_its_code(engine, tmp_path: Path, toy_model: Path) -> None:
+    _ask(engine, _detect(tmp_path / "none.tif", tmp_path, toy_model))
+    last = _answer(engine)[-1]
+    assert (last["type"], last["code"]) == ("error", "raster")
+    assert "There is no file" in last["message"]
+
+
+@pytest.mark.parametrize("how", ["line", "end of input"])
+def test_cancel_stops_soon_and_leaves_nothing(engine, how: str, make_raster, toy_model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    _ask(engine, _detect(make_raster(np.full((11, 3000, 3000), 0.02, dtype=np.float32)), out, toy_model))
+    while json.loads(engine.stdout.readline())["type"] != "progress":
+        pass
+    begin = time.monotonic()
+    if how == "line":
+        _ask(engine, "cancel")
+    else:
+        engine.stdin.close()
+    last = _answer(engine)[-1]
+    assert engine.wait() == 3
+    assert last["code"] == "cancelled"
+    assert time.monotonic() - begin < 10
+    assert list(out.iterdir()) == []
+
+
+def test_the_command_line_gives_the_result_as_its_last_line(make_raster, water, toy_model: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "engine", "detect", "--input", str(make_raster(water(40, 50)))]
+    command += ["--mask", str(tmp_path / "m.tif"), "--model", str(toy_model), "--extent", "500000,599800,500100,600000"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.splitlines()[-1])["observed_pixels"] == 200
+
+
+def test_the_command_line_fails_with_one_message(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "engine", "detect", "--input", "none.tif", "--mask", str(tmp_path / "m.tif")]
+    done = subprocess.run([*command, "--threshold", "1.5"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip() == "threshold is 1.5: it must lie between 0 and 1."
+
+
+def test_importing_the_engine_is_cheap() -> None:
+    code = "import sys, engine, engine.jobs, engine.service; print(sorted({'torch', 'rasterio', 'numpy'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_status_lists_what_there_is(engine) -> None:
+    _ask(engine, {"protocol": 1, "job": "status", "request": {}})
+    result = _answer(engine)[-1]["result"]
+    assert result["problems"] == []
+    assert result["versions"]["torch"]
+    assert result["memory_total_mb"] > 0
+    assert result["models"][0]["threshold"] > 0
+
+
+def test_status_names_a_damaged_model(engine, tmp_path: Path) -> None:
+    (tmp_path / "bad.safetensors").write_bytes(b"nothing")
+    _ask(engine, {"protocol": 1, "job": "status", "request": {"model_folder": str(tmp_path)}})
+    problems = _answer(engine)[-1]["result"]["problems"]
+    assert any("bad.safetensors is not a model file" in problem for problem in problems)
