@@ -46,7 +46,8 @@ lint: ## Check style and types.
 
 package: ## Build dist/debris_qgis-<version>.zip for QGIS's plugin manager, and check that it loads in a real QGIS.
 	@tools/setup.sh system engine
-	@$(ENGINE_PYTHON) -m tools.package_plugin --check-in-qgis
+	@$(ENGINE_PYTHON) -m tools.package_plugin
+	@$(ENGINE_PYTHON) -m tools.check_plugin dist/debris_qgis-$$(sed -n 's/^version=//p' metadata.txt).zip
 
 install: ## Put the built plugin into the QGIS profile below QGIS_CUSTOM_CONFIG_PATH, else into your own, and enable it.
 	@tools/setup.sh system engine

@@ -1,0 +1,1 @@
+"""Building, installing and showing the plugin: what the Makefile calls."""
