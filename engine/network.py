@@ -16,7 +16,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 __all__ = ["DIVISOR", "NetworkConfig", "SEUNet", "SqueezeExcitation", "count_parameters", "receptive_radius"]
 
 LEVELS = 4
-DIVISOR = 2**LEVELS
+DIVISOR: int = 2**LEVELS
 """Height and width of an input must be multiples of this."""
 
 
