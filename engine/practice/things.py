@@ -1,0 +1,215 @@
+"""Everything of a practice scene that is a thing: floating matter in its shapes, ships and wakes, foam and whitecaps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.practice.canvas import Patch
+from engine.practice.fields import Field
+from engine.practice.spectra import Conditions, spread
+from engine.tiling import Window
+
+__all__ = ["FLOATING", "MAKERS", "REACH", "shape_of_matter"]
+
+Array = npt.NDArray[np.float32]
+Rng = np.random.Generator
+REACH = 80
+"""No thing reaches farther than this from where it is, in pixels."""
+SHIP, WAKE, FOAM, WAVES = 5, 14, 9, 12
+
+FLOATING: dict[str, tuple[tuple[str, int, float], ...]] = {
+    "debris": (("debris", 1, 0.96), ("plastic", 1, 0.04)),
+    "sargassum": (("dense_sargassum", 2, 0.4), ("sparse_sargassum", 3, 0.5), ("seaweed", 2, 0.1)),
+    "organic": (("organic", 4, 0.8), ("driftwood", 4, 0.1), ("pumice", 4, 0.05), ("sea_snot", 4, 0.05)),
+}
+"""Ingredient: mixtures that it is drawn from, the class of each, and how often."""
+
+
+def _walk(rng: Rng, length: float, bend: float, spread_px: float) -> tuple[Array, Array]:
+    """Points (rows, columns), half a pixel apart, of a line that bends at random, centred at 0."""
+    count = max(2, round(2 * length))
+    turns = np.cumsum(rng.normal(0, bend, count)) + rng.uniform(0, 2 * np.pi)
+    rows = np.cumsum(0.5 * np.sin(turns)) + rng.normal(0, spread_px, count)
+    cols = np.cumsum(0.5 * np.cos(turns)) + rng.normal(0, spread_px, count)
+    middle = count // 2
+    return (rows - rows[middle]).astype(np.float32), (cols - cols[middle]).astype(np.float32)
+
+
+def _uneven(rng: Rng, count: int, scale: int) -> Array:
+    """Log-normal strength along a line, alike over `scale` points."""
+    noise = rng.standard_normal(count + scale)
+    smooth = np.convolve(noise, np.ones(scale) / np.sqrt(scale), mode="same")[:count]
+    return np.exp(0.6 * smooth + 0.4 * rng.standard_normal(count)).astype(np.float32)
+
+
+def shape_of_matter(rng: Rng) -> Array:
+    """Strength (height, width) of one group of floating matter: odd sizes, its place is the middle."""
+    form = rng.choice(["single", "pair", "filament", "windrow", "blob", "scattered"], p=[0.2, 0.12, 0.34, 0.08, 0.14, 0.12])
+    if form == "blob":
+        return _blob(rng, rng.uniform(1, 6))
+    lines: list[tuple[Array, Array, Array]] = []
+    if form == "filament":
+        rows, cols = _walk(rng, rng.uniform(4, 110), rng.choice([0.02, 0.08, 0.15]), rng.choice([0, 0.2, 0.5]))
+        lines.append((rows, cols, _uneven(rng, len(rows), int(rng.integers(2, 12)))))
+    elif form == "windrow":
+        rows, cols = _walk(rng, rng.uniform(15, 60), 0.03, 0.3)
+        gap, angle = rng.uniform(3, 9), rng.uniform(0, 2 * np.pi)
+        for number in range(int(rng.integers(2, 5))):
+            jitter = rng.normal(0, 0.4, (2, len(rows)))
+            shift = number * gap * np.array([np.sin(angle), np.cos(angle)])
+            strength = _uneven(rng, len(rows), 6)
+            lines.append((rows + shift[0] + jitter[0], cols + shift[1] + jitter[1], strength))
+    elif form == "scattered":
+        count = int(rng.integers(3, 14))
+        radius = rng.uniform(3, 20)
+        lines.append((rng.normal(0, radius, count), rng.normal(0, radius, count), _uneven(rng, count, 1)))
+    else:
+        step = rng.integers(-1, 2, 2) if form == "pair" else np.zeros(2)
+        count = 2 if form == "pair" else 1
+        lines.append((np.arange(count) * step[0] * 1.0, np.arange(count) * step[1] * 1.0, _uneven(rng, count, 1)))
+    return _splat(lines)
+
+
+def _splat(lines: list[tuple[Array, Array, Array]]) -> Array:
+    rows = np.rint(np.concatenate([line[0] for line in lines])).astype(int)
+    cols = np.rint(np.concatenate([line[1] for line in lines])).astype(int)
+    strength = np.concatenate([line[2] for line in lines])
+    reach = REACH - 4
+    inside = (np.abs(rows) <= reach) & (np.abs(cols) <= reach)
+    half_height, half_width = int(np.abs(rows[inside]).max(initial=0)), int(np.abs(cols[inside]).max(initial=0))
+    result = np.zeros((2 * half_height + 1, 2 * half_width + 1), dtype=np.float32)
+    np.maximum.at(result, (rows[inside] + half_height, cols[inside] + half_width), strength[inside])
+    return result
+
+
+def _blob(rng: Rng, radius: float) -> Array:
+    """A compact, ragged patch: 1 inside, fading at its edge."""
+    half = int(np.ceil(1.6 * radius)) + 1
+    axis = np.arange(-half, half + 1)
+    stretch, angle = np.exp(rng.normal(0, 0.4)), rng.uniform(0, np.pi)
+    along = np.cos(angle) * axis[None, :] + np.sin(angle) * axis[:, None]
+    across = -np.sin(angle) * axis[None, :] + np.cos(angle) * axis[:, None]
+    distance = np.hypot(along / stretch, across * stretch) / radius
+    ragged = Field.fractal((int(rng.integers(2**31)), 1), 4, 2).at(Window(0, 0, len(axis), len(axis)))
+    return np.clip(1.6 - distance + 0.35 * ragged, 0, None).astype(np.float32) * (distance < 1.6)
+
+
+def matter(rng: Rng, conditions: Conditions, ingredient: str) -> Patch:
+    """A group of floating matter: where it is dense, pixels as the tables have them; between, mixtures with water."""
+    strength = shape_of_matter(rng)
+    padded = np.pad(strength, 1)
+    present = padded > 0
+    dense = present & (padded >= np.quantile(padded[present], rng.uniform(0.0, 0.85)))
+    kinds = FLOATING[ingredient]
+    kind, number, _ = kinds[rng.choice(len(kinds), p=[share for *_, share in kinds])]
+    spectra = conditions.draw_floating(rng, kind, number, int(present.sum()))
+    # Brighter pixels stand where the matter is denser, as far as chance allows.
+    order = np.argsort(np.argsort(padded[present] * np.exp(rng.normal(0, 0.5, len(spectra)))))
+    placed = np.zeros((*padded.shape, 11), dtype=np.float32)
+    placed[present] = spectra[np.argsort(spectra[:, 7])][order]
+    fraction = np.where(present, np.clip(padded / padded.max(), 0, 1) * rng.uniform(0.1, 0.55), 0)
+    fraction = np.where(dense, 1, fraction).astype(np.float32)
+    _halo(rng, fraction, placed, present)
+    return Patch(-(padded.shape[0] // 2), -(padded.shape[1] // 2), fraction, placed, np.where(dense, number, 0).astype(np.uint8))
+
+
+def _halo(rng: Rng, fraction: Array, spectra: Array, present: npt.NDArray[np.bool_]) -> None:
+    """Neighbours of a pixel hold some of its matter too."""
+    amount = rng.uniform(0, 0.3)
+    for step in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+        beside = np.roll(present, step, axis=(0, 1)) & (fraction == 0)
+        share = amount * rng.random(fraction.shape).astype(np.float32) ** 2
+        fraction[beside] = share[beside]
+        spectra[beside] = np.roll(spectra, step, axis=(0, 1))[beside]
+
+
+def ship(rng: Rng, conditions: Conditions) -> Patch:
+    """A ship from a boat of one pixel to 350 m, with or without a wake behind it."""
+    length = float(np.exp(rng.uniform(np.log(1.2), np.log(32))))
+    beam = max(0.9, length / rng.uniform(3.5, 7.5)) if length > 4 else rng.uniform(0.9, 1.8)
+    angle = rng.uniform(0, 2 * np.pi)
+    tail = rng.uniform(3, 65) * (rng.random() < 0.6)
+    half = min(REACH, int(np.ceil(length / 2 + tail)) + 3)
+    fine = ((np.arange(-4 * half - 2, 4 * half + 2) + 0.5) / 4).astype(np.float32)
+    along = np.cos(angle) * fine[None, :] + np.sin(angle) * fine[:, None] + rng.uniform(-0.5, 0.5)
+    across = -np.sin(angle) * fine[None, :] + np.cos(angle) * fine[:, None] + rng.uniform(-0.5, 0.5)
+    bow = np.clip((length / 2 - along) / (beam * 0.9), 0, 1)
+    hull = ((np.abs(along) < length / 2) & (np.abs(across) < beam / 2 * bow**0.5)).astype(np.float32)
+    hull = _mean4(hull)
+    side = 2 * half + 1
+    spectra = np.zeros((side, side, 11), dtype=np.float32)
+    spectra[hull > 0] = conditions.draw(rng, SHIP, _object_normal(rng, int((hull > 0).sum()), 0.6))
+    classes = np.where(hull > 0.45, SHIP, 0).astype(np.uint8)
+    fraction = np.where(classes == SHIP, 1, hull * rng.uniform(0.3, 0.9))
+    if tail:
+        trail = _mean4(_trail(rng, along, across, length, beam, tail))
+        here = (trail > 0.02) & (classes == 0)
+        spectra[here] = conditions.draw(rng, WAKE, _object_normal(rng, int(here.sum()), 0.5))
+        strong = here & (trail > 0.4)
+        classes[strong] = WAKE
+        fraction = np.where(here, np.where(strong, 1, np.maximum(trail, 0.3 * fraction)), fraction)
+    return Patch(-half, -half, fraction.astype(np.float32), spectra, classes)
+
+
+def _trail(rng: Rng, along: Array, across: Array, length: float, beam: float, tail: float) -> Array:
+    """Foam behind a ship: a strip that widens and fades, and sometimes the two arms of the bow wave."""
+    behind = np.clip((-along - length * rng.uniform(0.2, 0.5)) / tail, 0, 1)
+    inside = (behind > 0) & (behind < 1)
+    width = beam * rng.uniform(0.4, 0.9) + rng.uniform(0, 2) * behind
+    strip = inside * (np.abs(across) < width) * (1 - behind) ** rng.uniform(0.5, 2)
+    if rng.random() < 0.35:
+        # Kelvin's wedge: arms at about 19.5 degrees from the track.
+        opening = np.abs(np.abs(across) - 0.354 * np.clip(-along + length / 2, 0, None))
+        strip = np.maximum(strip, 0.6 * inside * (opening < 0.7) * (1 - behind))
+    return (strip * rng.uniform(0.4, 1.2)).clip(0, 1).astype(np.float32)
+
+
+def _mean4(fine: Array) -> Array:
+    """Mean of 4 x 4 subpixels."""
+    height, width = fine.shape[0] // 4, fine.shape[1] // 4
+    result: Array = fine.reshape(height, 4, width, 4).mean(axis=(1, 3))
+    return result
+
+
+def _object_normal(rng: Rng, count: int, same: float) -> Array:
+    """Standard normal numbers (count, 11), of whose variance the part `same` belongs to the whole thing."""
+    return (np.sqrt(same) * spread(rng, 1) + np.sqrt(1 - same) * spread(rng, count, 0.8, 0.12)).astype(np.float32)
+
+
+def foam(rng: Rng, conditions: Conditions) -> Patch:
+    """Foam afloat: a ragged patch or a streak."""
+    strength = _blob(rng, rng.uniform(0.8, 5)) if rng.random() < 0.6 else shape_of_matter(rng)
+    return _lather(rng, conditions, strength, FOAM)
+
+
+def whitecaps(rng: Rng, conditions: Conditions) -> Patch:
+    """Breaking waves: short bright dashes, side by side."""
+    angle, lines = rng.uniform(0, np.pi), []
+    for _ in range(int(rng.integers(2, 16))):
+        count = int(rng.integers(1, 14))
+        at = rng.normal(0, 14, 2)
+        along = np.arange(count) * 0.5
+        lines.append((at[0] + along * np.sin(angle), at[1] + along * np.cos(angle), _uneven(rng, count, 2)))
+    return _lather(rng, conditions, _splat(lines), WAVES)
+
+
+def _lather(rng: Rng, conditions: Conditions, strength: Array, number: int) -> Patch:
+    height, width = strength.shape
+    relative = strength / strength.max()
+    dense = relative > rng.uniform(0.05, 0.4)
+    spectra = np.zeros((height, width, 11), dtype=np.float32)
+    spectra[strength > 0] = conditions.draw(rng, number, _object_normal(rng, int((strength > 0).sum()), 0.4))
+    fraction = np.where(dense, 1, 0.5 * relative).astype(np.float32)
+    return Patch(-(height // 2), -(width // 2), fraction, spectra, np.where(dense, number, 0).astype(np.uint8))
+
+
+Maker = Callable[[Rng, Conditions], Patch]
+MAKERS: dict[str, Maker] = {
+    **{name: (lambda rng, conditions, name=name: matter(rng, conditions, name)) for name in FLOATING},  # type: ignore[misc]
+    "ship": ship,
+    "foam": foam,
+    "waves": whitecaps,
+}
