@@ -33,7 +33,7 @@ REQUIRED_KEYS = (
     "tracker",
     "repository",
 )
-ENDINGS = {".py", ".txt", ".md", ".qml", ".svg", ".png", ".json", ".csv", ".html", ".ui", ".ts", ".qm", ".safetensors"}
+ENDINGS = {".py", ".txt", ".md", ".qml", ".svg", ".png", ".json", ".npz", ".html", ".ui", ".ts", ".qm", ".safetensors"}
 WITHOUT_ENDING = {"LICENSE", ".bandit"}
 LEFT_OUT = {"__pycache__", "tests"}
 

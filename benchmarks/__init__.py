@@ -1,0 +1,1 @@
+"""Measurements that are read, not passed or failed: `make bench`."""
