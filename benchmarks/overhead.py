@@ -1,6 +1,6 @@
 """How much longer Detect takes than the network alone on the same tiles.
 
-Detect reads, normalises, predicts, blends, classifies, polygonises and writes; the bare forward pass runs the same network
+Detect reads, normalises, predicts, blends, classifies, outlines and writes; the bare forward pass runs the same network
 on as many resident tiles of the same size. Both run in turn in one process, so the ratio holds on any machine.
 """
 
