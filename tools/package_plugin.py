@@ -34,7 +34,7 @@ REQUIRED_KEYS = (
     "repository",
 )
 ENDINGS = {".py", ".txt", ".md", ".qml", ".svg", ".png", ".json", ".npz", ".html", ".ui", ".ts", ".qm", ".safetensors"}
-WITHOUT_ENDING = {"LICENSE", ".bandit"}
+WITHOUT_ENDING = {"LICENSE"}
 LEFT_OUT = {"__pycache__", "tests"}
 
 # The earliest time that a zip can hold: the archive depends on the files' contents alone.
