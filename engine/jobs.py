@@ -215,6 +215,10 @@ class TrainRequest:
     training_samples: int = _option(2000, text="practice tiles an epoch")
     validation_samples: int = _option(400, text="practice tiles that are never trained on")
     tile_size: int = _option(256, text="pixels, a multiple of 16")
+    textures: str | None = _option(None, text="folder in MARIDA's layout, of real images to paint practice things on")
+    texture_split: str | None = _option(None, text="list of its patches to use; else all")
+    texture_share: float = _option(0.4, text="share of the training samples that are such images")
+    start_from: str | None = _option(None, text="model file to go on from; its network must be the one asked for")
     seed: int = _option(0, text="the same seed gives the same model on a CPU")
     threads: int | None = _option(None, text="CPU threads; else all")
     device: str = _option("auto", text="auto, cpu, cuda or mps")
@@ -224,6 +228,7 @@ class TrainRequest:
         _choice("device", self.device, DEVICES)
         _within("width", self.width, 4, 128)
         _within("dropout", self.dropout, 0.0, 0.9)
+        _within("texture_share", self.texture_share, 0.0, 1.0)
         if self.tile_size % 16 or self.tile_size < 32:
             raise RequestError(f"tile_size is {self.tile_size}: it must be a multiple of 16, 32 or more.")
         for name in ("epochs", "batch_size", "training_samples", "validation_samples"):

@@ -30,6 +30,12 @@ class NetworkConfig:
     dropout: float = 0.2
     contrast_windows: tuple[int, ...] = ()
     """Odd window sizes (pixels): for each, every band minus its local mean joins the input."""
+    stretch: float = 0.0
+    """Where above 0, inputs become asinh(stretch x): clouds are compressed, and differences of dark water stand out
+    (Lupton et al. 1999, doi 10.1086/301004)."""
+    stem: int = 0
+    """Channels of a small network that sees each pixel by itself, and whose half joins the input and the last layer;
+    none where 0. Debris is told from ships and foam by its spectrum first."""
 
     def __post_init__(self) -> None:
         limits = {"bands": (1, 64), "classes": (2, 64), "width": (4, 128)}
@@ -38,6 +44,8 @@ class NetworkConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must lie between {low} and {high}")
         if any(window % 2 == 0 or not 3 <= window <= 63 for window in self.contrast_windows):
             raise ValueError(f"contrast_windows are {self.contrast_windows}: use odd numbers from 3 to 63")
+        if not 0 <= self.stretch <= 1000 or not 0 <= self.stem <= 256 or self.stem % 2:
+            raise ValueError(f"stretch is {self.stretch} and stem {self.stem}: use 0-1000, and an even number to 256")
 
 
 class SqueezeExcitation(nn.Module):
@@ -69,6 +77,18 @@ class _Level(nn.Sequential):
         )
 
 
+def _stem(inputs: int, channels: int) -> nn.Sequential:
+    """A perceptron of two layers on each pixel's bands."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, channels, 1, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(channels, channels // 2, 1, bias=False),
+        nn.BatchNorm2d(channels // 2),
+        nn.ReLU(inplace=True),
+    )
+
+
 class SEUNet(nn.Module):
     """The network: standardised reflectance in, one logit a class and pixel out."""
 
@@ -77,6 +97,8 @@ class SEUNet(nn.Module):
         self.config = config
         widths = [config.width * 2**level for level in range(LEVELS + 1)]
         inputs = config.bands * (1 + len(config.contrast_windows))
+        self.stem = _stem(inputs, config.stem) if config.stem else None
+        inputs += config.stem // 2
         self.encoder = nn.ModuleList(
             _Level(before, after) for before, after in zip([inputs, *widths[:-2]], widths[:-1], strict=True)
         )
@@ -89,7 +111,7 @@ class SEUNet(nn.Module):
         )
         self.decoder = nn.ModuleList(_Level(2 * here, here) for here in deep_to_shallow[1:])
         self.head = nn.Sequential(
-            nn.Conv2d(config.width, config.width // 2, 3, padding=1, bias=False),
+            nn.Conv2d(config.width + config.stem // 2, config.width // 2, 3, padding=1, bias=False),
             nn.BatchNorm2d(config.width // 2),
             nn.ReLU(inplace=True),
             nn.Conv2d(config.width // 2, config.classes, 1),
@@ -106,6 +128,11 @@ class SEUNet(nn.Module):
             padded = tuple(-(-side // DIVISOR) * DIVISOR for side in (height, width))
             raise ValueError(f"input is {height} x {width} pixels; pad it to {padded[0]} x {padded[1]}")
         x = self._with_contrast(x)
+        if self.config.stretch:
+            x = torch.asinh(self.config.stretch * x)
+        pixel = self.stem(x) if self.stem is not None else None
+        if pixel is not None:
+            x = torch.cat([x, pixel], dim=1)
         skips = []
         for level in self.encoder:
             x = level(x)
@@ -114,7 +141,7 @@ class SEUNet(nn.Module):
         x = self.dropout(self.bottleneck(x))
         for upsample, level, skip in zip(self.upsample, self.decoder, reversed(skips), strict=True):
             x = level(torch.cat([upsample(x), skip], dim=1))
-        logits: Tensor = self.head(x)
+        logits: Tensor = self.head(x if pixel is None else torch.cat([x, pixel], dim=1))
         return logits
 
     def _with_contrast(self, x: Tensor) -> Tensor:

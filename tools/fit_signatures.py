@@ -27,10 +27,13 @@ SHIFT = 0.01
 # Where the two sources name matter: MARIDA's classes, and the other floating matter that Duarte and Azevedo add.
 MARIDA = {"Marine Debris": "debris", "Dense Sargassum": "dense_sargassum", "Sparse Sargassum": "sparse_sargassum",
           "Natural Organic Material": "organic"}
-OTHER = {"plastic": "plastic", "driftwood": "driftwood", "seaweed": "seaweed", "pumice": "pumice", "sea snot": "sea_snot"}
+OTHER = {
+    "plastic": "plastic", "driftwood": "driftwood", "seaweed": "seaweed", "pumice": "pumice", "sea snot": "sea_snot"
+}  # fmt: skip
 
 
 def main() -> None:
+    """Read the tables, write the statistics."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--spectra", type=Path, required=True)
     folder = parser.parse_args().spectra
@@ -82,6 +85,7 @@ def mixtures(pixels: dict[str, np.ndarray]) -> None:
 
 
 def fit(values: np.ndarray, components: int) -> GaussianMixture:
+    """A mixture of full covariances, held above a small variance so that no component shrinks onto repeated pixels."""
     return GaussianMixture(components, reg_covar=1e-4, n_init=2, max_iter=300, random_state=0).fit(values)
 
 

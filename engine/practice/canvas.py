@@ -10,7 +10,7 @@ import numpy.typing as npt
 from engine.practice.fields import white
 from engine.tiling import Window
 
-__all__ = ["CLOUD", "LAND", "NO_LABEL", "Canvas", "Patch", "observe"]
+__all__ = ["CLOUD", "LAND", "NO_LABEL", "Canvas", "Patch", "blocks", "observe"]
 
 Array = npt.NDArray[np.float32]
 NO_LABEL, CLOUD, LAND = 0, 6, 16
@@ -101,6 +101,25 @@ def observe(canvas: Canvas, phase: int, key: tuple[int, ...], noise: float) -> N
     water = np.isin(canvas.classes, WATER_CLASSES)
     mute = white((*key, 90), window) > 0
     canvas.classes[beside & water & mute] = NO_LABEL
+
+
+def blocks(canvas: Canvas, changed: npt.NDArray[np.bool_]) -> None:
+    """Bring the bands of 20 m and 60 m into blocks again where a real image was painted over.
+
+    Args:
+        canvas: a real image, starting on a whole 20 m cell; where its 60 m cells start is not known, and not kept.
+        changed: (height, width), pixels that were painted.
+    """
+    height, width = (side // 6 * 6 for side in changed.shape)
+    part = (slice(0, height), slice(0, width))
+    image = canvas.reflectance[:, :height, :width]
+    for bands, size in ((TWENTY_METRES, 2), (COASTAL, 6)):
+        inner = Canvas(Window(0, 0, height, width), image.copy(), canvas.classes[part], canvas.own[part])
+        _block(inner, bands, size)
+        cells = changed[part].reshape(height // size, size, width // size, size).any(axis=(1, 3))
+        touched = cells.repeat(size, axis=0).repeat(size, axis=1)
+        for band in bands:
+            image[band][touched] = inner.reflectance[band][touched]
 
 
 def _block(canvas: Canvas, bands: tuple[int, ...], size: int) -> None:

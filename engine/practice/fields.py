@@ -90,4 +90,4 @@ def white(key: Sequence[int], window: Window, pitch: int = 1) -> Array:
         return nodes
     rows = (window.row + np.arange(window.height)) // pitch - top
     cols = (window.col + np.arange(window.width)) // pitch - left
-    return nodes[rows[:, None], cols[None, :]]
+    return np.asarray(nodes[rows[:, None], cols[None, :]])

@@ -27,9 +27,9 @@ __all__ = ["CLASS_NAMES", "simulate"]
 log = logging.getLogger(__name__)
 
 CLASS_NAMES = (
-    "not labelled", "Marine Debris", "Dense Sargassum", "Sparse Sargassum", "Natural Organic Material", "Ship", "Clouds",
-    "Marine Water", "Sediment-Laden Water", "Foam", "Turbid Water", "Shallow Water", "Waves", "Cloud Shadows", "Wakes",
-    "Mixed Water", "Land",
+    "not labelled", "Marine Debris", "Dense Sargassum", "Sparse Sargassum", "Natural Organic Material", "Ship",
+    "Clouds", "Marine Water", "Sediment-Laden Water", "Foam", "Turbid Water", "Shallow Water", "Waves",
+    "Cloud Shadows", "Wakes", "Mixed Water", "Land",
 )  # fmt: skip
 """MARIDA's classes by number, and 16 for land, which MARIDA does not have."""
 
@@ -47,12 +47,15 @@ def simulate(request: SimulateRequest, monitor: Monitor = silent) -> SimulateRes
         OutputError: a file cannot be written.
         Cancelled: by the monitor; nothing is left behind.
     """
-    options = SceneOptions(without=request.without, density=NATURAL_DENSITY)
+    options = SceneOptions(without=request.without, density=NATURAL_DENSITY, varied=False)
     scene = PracticeScene(request.seed, request.height, request.width, options)
     counts = np.zeros(len(CLASS_NAMES), dtype=np.int64)
     with Staging(request.job_id) as staging:
         image, labels = staging.add(request.output), staging.add(request.labels)
-        with _sink(image, request, 11, "float32", float("nan")) as pixels, _sink(labels, request, 1, "uint8", 0) as classes:
+        with (
+            _sink(image, request, 11, "float32", float("nan")) as pixels,
+            _sink(labels, request, 1, "uint8", 0) as classes,
+        ):
             _describe(pixels, classes, request)
             blocks = list(_blocks(request.height, request.width))
             for number, block in enumerate(blocks):
@@ -88,7 +91,8 @@ def _sink(
     """A tiled GeoTIFF to write windows to."""
     try:
         dataset = rasterio.open(
-            path, "w", driver="GTiff", width=request.width, height=request.height, count=count, dtype=dtype, nodata=nodata,
+            path, "w", driver="GTiff", width=request.width, height=request.height, count=count, dtype=dtype,
+            nodata=nodata,
             crs=CRS, transform=Affine(10, 0, ORIGIN[0], 0, -10, ORIGIN[1]), tiled=True, blockxsize=128, blockysize=128,
             compress="deflate", predictor=3 if dtype == "float32" else 2, zlevel=1, bigtiff="if_safer",
         )  # fmt: skip
@@ -99,7 +103,11 @@ def _sink(
 
 
 def _describe(pixels: rasterio.io.DatasetWriter, classes: rasterio.io.DatasetWriter, request: SimulateRequest) -> None:
-    tags = {"practice_seed": str(request.seed), "practice_without": ",".join(request.without), "engine_version": __version__}
+    tags = {
+        "practice_seed": str(request.seed),
+        "practice_without": ",".join(request.without),
+        "engine_version": __version__,
+    }
     pixels.update_tags(**tags)
     classes.update_tags(**tags, **{f"class_{number}": name for number, name in enumerate(CLASS_NAMES)})
     for number, name in enumerate(MARIDA_ORDER, 1):

@@ -7,6 +7,7 @@ everywhere. In a mosaic, place and shape say nothing: only the spectrum and its 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.practice.canvas import Canvas
 from engine.practice.fields import white
@@ -18,7 +19,16 @@ __all__ = ["paint_mosaic"]
 
 # Classes of the stones, and how often each is drawn.
 STONES = {1: 0.3, 2: 0.06, 3: 0.09, 4: 0.12, 5: 0.14, 6: 0.06, 9: 0.08, 12: 0.06, 14: 0.09}
-INGREDIENT_OF = {1: "debris", 2: "sargassum", 3: "sargassum", 4: "organic", 5: "ship", 6: "cloud", 9: "foam", 12: "waves"}
+INGREDIENT_OF = {
+    1: "debris",
+    2: "sargassum",
+    3: "sargassum",
+    4: "organic",
+    5: "ship",
+    6: "cloud",
+    9: "foam",
+    12: "waves",
+}
 
 
 def paint_mosaic(setting: Setting, canvas: Canvas) -> None:
@@ -46,11 +56,11 @@ def paint_mosaic(setting: Setting, canvas: Canvas) -> None:
     canvas.mix(slice(None), slice(None), (stones > 0).astype(np.float32), spectra, stones)
 
 
-def _stone_spectra(setting: Setting, rng: np.random.Generator, number: int, count: int) -> np.ndarray:
+def _stone_spectra(setting: Setting, rng: np.random.Generator, number: int, count: int) -> npt.NDArray[np.float32]:
     ingredient = INGREDIENT_OF.get(number, "")
     if ingredient in FLOATING:
         kinds = [kind for kind, of, _ in FLOATING[ingredient] if of == number]
         shares = np.array([share for _, of, share in FLOATING[ingredient] if of == number])
         kind = str(rng.choice(kinds, p=shares / shares.sum()))
-        return setting.conditions.draw_floating(rng, kind, number, count)
+        return setting.conditions.draw_floating(rng, kind, number, rng.random(count))
     return setting.conditions.draw(rng, number, spread(rng, count))

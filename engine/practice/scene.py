@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr
 
 from engine.errors import RequestError
 from engine.practice.canvas import NO_LABEL, Canvas, Patch, observe
-from engine.practice.fields import Field
+from engine.practice.fields import Field, white
 from engine.practice.mosaic import paint_mosaic
 from engine.practice.spectra import choose_conditions
 from engine.practice.things import FLOATING, MAKERS, REACH
@@ -24,7 +25,9 @@ from engine.tiling import Window
 __all__ = ["INGREDIENTS", "PracticeScene", "SceneOptions", "Tile", "make_tile"]
 
 CELL = 64
-INGREDIENTS = ("debris", "sargassum", "organic", "ship", "foam", "waves", "fronts", "coast", "cloud", "shadow", "haze", "nodata")
+INGREDIENTS = (
+    "debris", "sargassum", "organic", "ship", "foam", "waves", "fronts", "coast", "cloud", "shadow", "haze", "nodata",
+)  # fmt: skip
 """What `without` may name."""
 # Things in a cell of 64 x 64 pixels, on average, in a busy training tile; nature is emptier.
 RATES = {"debris": 0.45, "sargassum": 0.2, "organic": 0.2, "ship": 0.22, "foam": 0.12, "waves": 0.1}
@@ -40,6 +43,8 @@ class SceneOptions:
     """Factor on the number of things."""
     mosaic_share: float = 0.0
     """Share of scenes that are mosaics of all classes in no natural order: context says nothing there."""
+    varied: bool = True
+    """Whether scenes differ in how much they hold of what; else each holds the same, on average."""
     signature_scenes: tuple[str, ...] | None = None
     """Signature scenes to draw conditions from; all where None."""
 
@@ -69,12 +74,9 @@ class PracticeScene:
         conditions = choose_conditions(seed, self.options.signature_scenes)
         self.setting = Setting(seed, conditions, frozenset(self.options.without), height, width)
         rng = self.setting.rng(5)
-        self._rates = {
-            # A scene has much of some things and little or nothing of others.
-            name: rate * self.options.density * float(rng.choice([0, 0.5, 1, 2.5], p=[0.2, 0.3, 0.3, 0.2]))
-            for name, rate in RATES.items()
-            if name not in self.options.without
-        }
+        # A scene has much of some things and little or nothing of others.
+        factors = rng.choice([0, 0.5, 1, 2.5], len(RATES), p=[0.2, 0.3, 0.3, 0.2]) if self.options.varied else 1
+        self._rates = np.array(list(RATES.values())) * self.options.density * factors
         self._noise = float(np.exp(rng.normal(0, 0.35)))
         self._phase = 2 * int(rng.integers(3))
         self._mosaic = rng.random() < self.options.mosaic_share
@@ -90,7 +92,7 @@ class PracticeScene:
             coast(self.setting, canvas)
             if front is not None and self._lines:
                 self._paint_front(canvas, front)
-            for patch in self._things(outer):
+            for patch in self.things(outer):
                 canvas.paint(patch)
             clouds_and_shadow(self.setting, canvas)
         haze(self.setting, canvas)
@@ -98,7 +100,7 @@ class PracticeScene:
         top, left = window.row - outer.row, window.col - outer.col
         part = (slice(top, top + window.height), slice(left, left + window.width))
         observed = self._observed(window)
-        reflectance = np.where(observed, canvas.reflectance[(slice(None), *part)], np.float32(0))
+        reflectance = np.where(observed, canvas.reflectance[:, part[0], part[1]], np.float32(0))
         classes = np.where(observed, canvas.classes[part], NO_LABEL).astype(np.uint8)
         return Tile(reflectance, classes, observed)
 
@@ -111,31 +113,34 @@ class PracticeScene:
         )
         return Window(top, left, bottom - top, right - left)
 
-    def _things(self, window: Window) -> Iterator[Patch]:
-        """The things that may reach into a window, in the order of their cells."""
+    def things(self, window: Window) -> Iterator[Patch]:
+        """The things that may reach into a window, in the order of their cells, at their places in the scene."""
         rows = range((window.row - REACH) // CELL, (window.row + window.height + REACH) // CELL + 1)
         cols = range((window.col - REACH) // CELL, (window.col + window.width + REACH) // CELL + 1)
         for row in rows:
             for col in cols:
                 rng = np.random.default_rng([self.setting.seed, 6, row + 2**20, col + 2**20])
-                for number, (name, rate) in enumerate(self._rates.items()):
-                    for copy in range(rng.poisson(rate)):
-                        at = (rng.integers(CELL) + row * CELL, rng.integers(CELL) + col * CELL)
+                # Drawn for all kinds, left out or not: leaving one out must not move the others.
+                for number, (name, count) in enumerate(zip(RATES, rng.poisson(self._rates), strict=True)):
+                    for copy in range(count if self.setting.has(name) else 0):
+                        own = np.random.default_rng([self.setting.seed, 7, row + 2**20, col + 2**20, number, copy])
+                        at = (int(own.integers(CELL)) + row * CELL, int(own.integers(CELL)) + col * CELL)
                         if self._beside(window, at):
                             continue
-                        own = np.random.default_rng([self.setting.seed, 7, row + 2**20, col + 2**20, number, copy])
                         patch = MAKERS[name](own, self.setting.conditions)
                         yield Patch(patch.row + at[0], patch.col + at[1], patch.fraction, patch.spectra, patch.classes)
 
     @staticmethod
     def _beside(window: Window, at: tuple[int, int]) -> bool:
         return not (
-            -REACH <= at[0] - window.row <= window.height + REACH and -REACH <= at[1] - window.col <= window.width + REACH
+            -REACH <= at[0] - window.row <= window.height + REACH
+            and -REACH <= at[1] - window.col <= window.width + REACH
         )
 
     def _paint_front(self, canvas: Canvas, front: npt.NDArray[np.float32]) -> None:
         """Floating matter gathered along the front between two waters, dense here and thin there."""
-        kinds = [name for name in FLOATING if self._rates.get(name)]
+        rates = dict(zip(RATES, self._rates, strict=True))
+        kinds = [name for name in FLOATING if rates[name] and self.setting.has(name)]
         if not kinds:
             return
         rng, window = self.setting.rng(8), canvas.window
@@ -145,12 +150,11 @@ class PracticeScene:
         beads = Field.fractal((self.setting.seed, 61), float(rng.choice([8, 20])), 2, 0.8).at(window)
         line = (np.abs(front) < rng.uniform(0.5, 0.9)) & (beads > rng.uniform(-0.6, 1)) & (canvas.classes != 16)
         dense = line & (beads > rng.uniform(0.6, 1.8))
-        count = int(line.sum())
-        if not count:
+        if not line.any():
             return
-        own = np.random.default_rng([self.setting.seed, 62, window.row + 2**20, window.col + 2**20])
         spectra = np.zeros((11, *line.shape), dtype=np.float32)
-        spectra[:, line] = self.setting.conditions.draw_floating(own, kind, number, count).T
+        chance = ndtr(white((self.setting.seed, 62), window)[line])
+        spectra[:, line] = self.setting.conditions.draw_floating(rng, kind, number, chance).T
         fraction = np.where(dense, 1, np.where(line, rng.uniform(0.1, 0.5), 0)).astype(np.float32)
         canvas.mix(slice(None), slice(None), fraction, spectra, np.where(dense, number, 0).astype(np.uint8))
 
@@ -164,7 +168,7 @@ class PracticeScene:
         rows = (window.row + np.arange(window.height) - self.setting.height / 2)[:, None]
         cols = (window.col + np.arange(window.width) - self.setting.width / 2)[None, :]
         distance = rows * np.sin(angle) + cols * np.cos(angle)
-        return distance < rng.uniform(0.1, 0.5) * min(self.setting.height, self.setting.width)
+        return np.asarray(distance < rng.uniform(0.1, 0.5) * min(self.setting.height, self.setting.width))
 
 
 def make_tile(seed: int, size: int, options: SceneOptions | None = None) -> Tile:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["LAND_SPECTRA", "Conditions", "choose_conditions", "pool", "spread"]
+__all__ = ["GROUPS", "LAND_SPECTRA", "Conditions", "choose_conditions", "pool", "signature_scenes", "spread"]
 
 Array = npt.NDArray[np.float32]
 HERE = Path(__file__).parent
@@ -25,7 +25,8 @@ POOL_SIZE = 6000
 LOWEST = 0.0003
 
 # Reflectance in the order of MARIDA's bands, rounded after the ECOSTRESS spectral library (Meerdink et al. 2019,
-# doi 10.1016/j.rse.2019.05.015): quartz sand dry and wet, broadleaf canopy, mangrove, concrete and roofs, bare soil, basalt.
+# doi 10.1016/j.rse.2019.05.015): quartz sand dry and wet, broadleaf canopy, mangrove, concrete and roofs, bare soil,
+# basalt.
 LAND_SPECTRA = np.array(
     [
         [0.18, 0.22, 0.30, 0.37, 0.40, 0.42, 0.44, 0.45, 0.46, 0.52, 0.48],
@@ -40,7 +41,8 @@ LAND_SPECTRA = np.array(
 )
 DRY_SAND, WET_SAND, VEGETATION = 0, 1, 2
 
-# Bands that vary together beyond what all bands share: coastal, visible, red edge and near infrared, short-wave infrared.
+# Bands that vary together beyond what all bands share: coastal, visible, red edge and near infrared, short-wave
+# infrared.
 GROUPS = np.array([0, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3])
 
 
@@ -68,7 +70,7 @@ def _scenes_with() -> dict[int, list[str]]:
 
 @lru_cache(maxsize=16)
 def pool(kind: str) -> Array:
-    """Spectra drawn once from the mixture of `kind` (debris, organic, …): (POOL_SIZE, 11), the same in every process."""
+    """Spectra drawn once from the mixture of `kind` (debris, …): (POOL_SIZE, 11), the same in every process."""
     with np.load(HERE / "mixtures.npz") as file:
         weights, means, factors = (file[f"{kind}_{part}"] for part in ("weights", "means", "factors"))
         shift = float(file["shift"])
@@ -76,17 +78,19 @@ def pool(kind: str) -> Array:
     component = rng.choice(len(weights), size=POOL_SIZE, p=weights.astype(np.float64) / weights.sum(dtype=np.float64))
     noise = rng.standard_normal((POOL_SIZE, means.shape[1], 1)).astype(np.float32)
     logs = means[component] + (factors[component] @ noise)[..., 0]
-    return np.maximum(np.exp(np.clip(logs, -7, 0)) - shift, LOWEST).astype(np.float32)
+    return np.asarray(np.maximum(np.exp(np.clip(logs, -7, 0)) - shift, LOWEST), dtype=np.float32)
 
 
 def spread(rng: np.random.Generator, count: int, shared: float = 0.85, grouped: float = 0.1) -> Array:
-    """Standard normal numbers (count, 11) whose bands go together: `shared` of the variance is common to all bands,
-    `grouped` to those of a group, the rest is a band's own."""
+    """Standard normal numbers (count, 11) whose bands go together.
+
+    `shared` of the variance is common to all bands, `grouped` to those of a group, the rest is a band's own.
+    """
     common = rng.standard_normal((count, 1), dtype=np.float32)
     group = rng.standard_normal((count, GROUPS.max() + 1), dtype=np.float32)[:, GROUPS]
     own = rng.standard_normal((count, len(GROUPS)), dtype=np.float32)
     parts = np.sqrt(np.array([shared, grouped, max(0.0, 1 - shared - grouped)], dtype=np.float32))
-    return parts[0] * common + parts[1] * group + parts[2] * own
+    return np.asarray(parts[0] * common + parts[1] * group + parts[2] * own, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,10 +139,20 @@ class Conditions:
         sigma = np.sqrt(np.log1p(np.minimum(ratio, 3) ** 2))
         skewed = self.water + excess * np.exp(sigma * normal - sigma**2 / 2)
         plain = mean + std * normal
-        return np.maximum(np.where((excess > 0.002) & (ratio > 0.25), skewed, plain), LOWEST).astype(np.float32)
+        drawn = np.where((excess > 0.002) & (ratio > 0.25), skewed, plain)
+        return np.asarray(np.maximum(drawn, LOWEST), dtype=np.float32)
 
-    def draw_floating(self, rng: np.random.Generator, kind: str, number: int, count: int) -> Array:
-        """Pixels (count, 11) of floating matter from its mixture, most often such as this scene's own signature."""
+    def draw_floating(
+        self, rng: np.random.Generator, kind: str, number: int, chance: npt.NDArray[np.floating]
+    ) -> Array:
+        """Pixels (count, 11) of floating matter from its mixture, most often such as this scene's own signature.
+
+        Args:
+            rng: decides on the character that all of them share.
+            kind: the mixture.
+            number: the class.
+            chance: (count,), even random numbers from 0 to 1, one a pixel.
+        """
         spectra = pool(kind)
         signature = _signatures()[self.scene].get(number)
         if signature is None or rng.random() < 0.35:
@@ -151,7 +165,8 @@ class Conditions:
             width = np.maximum(np.zeros(11) if std is None else std, 0.25 * mean + 0.002)
             likely = np.exp(-0.5 * (((spectra - mean) / width) ** 2).mean(axis=1) * 3)
         likely = likely.astype(np.float64) + 1e-9
-        return spectra[np.searchsorted(np.cumsum(likely / likely.sum()), rng.random(count)).clip(0, len(spectra) - 1)]
+        place = np.searchsorted(np.cumsum(likely / likely.sum()), chance)
+        return np.asarray(spectra[place.clip(0, len(spectra) - 1)])
 
 
 def choose_conditions(seed: int, scenes: tuple[str, ...] | None = None) -> Conditions:
@@ -162,3 +177,8 @@ def choose_conditions(seed: int, scenes: tuple[str, ...] | None = None) -> Condi
     mean, _ = _signatures()[name][7]
     gain = np.exp(rng.normal(0, 0.08) + rng.normal(0, 0.04, 11))
     return Conditions(name, seed, np.maximum(mean * gain + rng.normal(0, 0.0008), LOWEST).astype(np.float32))
+
+
+def signature_scenes() -> list[str]:
+    """Names of the real scenes whose signatures are known and that hold clear water."""
+    return [name for name, classes in _signatures().items() if 7 in classes]

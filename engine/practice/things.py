@@ -1,4 +1,4 @@
-"""Everything of a practice scene that is a thing: floating matter in its shapes, ships and wakes, foam and whitecaps."""
+"""Everything of a practice scene that is a thing: floating matter in its shapes, ships and wakes, foam, whitecaps."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ __all__ = ["FLOATING", "MAKERS", "REACH", "shape_of_matter"]
 
 Array = npt.NDArray[np.float32]
 Rng = np.random.Generator
+FORMS = {"single": 0.2, "pair": 0.12, "filament": 0.34, "windrow": 0.08, "blob": 0.14, "scattered": 0.12}
+"""Shapes of floating matter, and how often each is drawn."""
 REACH = 80
 """No thing reaches farther than this from where it is, in pixels."""
 SHIP, WAKE, FOAM, WAVES = 5, 14, 9, 12
@@ -47,7 +49,7 @@ def _uneven(rng: Rng, count: int, scale: int) -> Array:
 
 def shape_of_matter(rng: Rng) -> Array:
     """Strength (height, width) of one group of floating matter: odd sizes, its place is the middle."""
-    form = rng.choice(["single", "pair", "filament", "windrow", "blob", "scattered"], p=[0.2, 0.12, 0.34, 0.08, 0.14, 0.12])
+    form = rng.choice(list(FORMS), p=list(FORMS.values()))
     if form == "blob":
         return _blob(rng, rng.uniform(1, 6))
     lines: list[tuple[Array, Array, Array]] = []
@@ -61,15 +63,18 @@ def shape_of_matter(rng: Rng) -> Array:
             jitter = rng.normal(0, 0.4, (2, len(rows)))
             shift = number * gap * np.array([np.sin(angle), np.cos(angle)])
             strength = _uneven(rng, len(rows), 6)
-            lines.append((rows + shift[0] + jitter[0], cols + shift[1] + jitter[1], strength))
+            rows_here, cols_here = rows + shift[0] + jitter[0], cols + shift[1] + jitter[1]
+            lines.append((rows_here.astype(np.float32), cols_here.astype(np.float32), strength))
     elif form == "scattered":
         count = int(rng.integers(3, 14))
         radius = rng.uniform(3, 20)
-        lines.append((rng.normal(0, radius, count), rng.normal(0, radius, count), _uneven(rng, count, 1)))
+        places = rng.normal(0, radius, (2, count)).astype(np.float32)
+        lines.append((places[0], places[1], _uneven(rng, count, 1)))
     else:
         step = rng.integers(-1, 2, 2) if form == "pair" else np.zeros(2)
         count = 2 if form == "pair" else 1
-        lines.append((np.arange(count) * step[0] * 1.0, np.arange(count) * step[1] * 1.0, _uneven(rng, count, 1)))
+        places = np.arange(count)[None, :] * np.asarray(step, dtype=np.float32)[:, None]
+        lines.append((places[0], places[1], _uneven(rng, count, 1)))
     return _splat(lines)
 
 
@@ -94,7 +99,8 @@ def _blob(rng: Rng, radius: float) -> Array:
     across = -np.sin(angle) * axis[None, :] + np.cos(angle) * axis[:, None]
     distance = np.hypot(along / stretch, across * stretch) / radius
     ragged = Field.fractal((int(rng.integers(2**31)), 1), 4, 2).at(Window(0, 0, len(axis), len(axis)))
-    return np.clip(1.6 - distance + 0.35 * ragged, 0, None).astype(np.float32) * (distance < 1.6)
+    inside = np.clip(1.6 - distance + 0.35 * ragged, 0, None) * (distance < 1.6)
+    return np.asarray(inside, dtype=np.float32)
 
 
 def matter(rng: Rng, conditions: Conditions, ingredient: str) -> Patch:
@@ -105,7 +111,7 @@ def matter(rng: Rng, conditions: Conditions, ingredient: str) -> Patch:
     dense = present & (padded >= np.quantile(padded[present], rng.uniform(0.0, 0.85)))
     kinds = FLOATING[ingredient]
     kind, number, _ = kinds[rng.choice(len(kinds), p=[share for *_, share in kinds])]
-    spectra = conditions.draw_floating(rng, kind, number, int(present.sum()))
+    spectra = conditions.draw_floating(rng, kind, number, rng.random(int(present.sum())))
     # Brighter pixels stand where the matter is denser, as far as chance allows.
     order = np.argsort(np.argsort(padded[present] * np.exp(rng.normal(0, 0.5, len(spectra)))))
     placed = np.zeros((*padded.shape, 11), dtype=np.float32)
@@ -113,7 +119,8 @@ def matter(rng: Rng, conditions: Conditions, ingredient: str) -> Patch:
     fraction = np.where(present, np.clip(padded / padded.max(), 0, 1) * rng.uniform(0.1, 0.55), 0)
     fraction = np.where(dense, 1, fraction).astype(np.float32)
     _halo(rng, fraction, placed, present)
-    return Patch(-(padded.shape[0] // 2), -(padded.shape[1] // 2), fraction, placed, np.where(dense, number, 0).astype(np.uint8))
+    middle = [-(side // 2) for side in padded.shape]
+    return Patch(middle[0], middle[1], fraction, placed, np.where(dense, number, 0).astype(np.uint8))
 
 
 def _halo(rng: Rng, fraction: Array, spectra: Array, present: npt.NDArray[np.bool_]) -> None:
@@ -170,13 +177,13 @@ def _trail(rng: Rng, along: Array, across: Array, length: float, beam: float, ta
 def _mean4(fine: Array) -> Array:
     """Mean of 4 x 4 subpixels."""
     height, width = fine.shape[0] // 4, fine.shape[1] // 4
-    result: Array = fine.reshape(height, 4, width, 4).mean(axis=(1, 3))
-    return result
+    return np.asarray(fine.reshape(height, 4, width, 4).mean(axis=(1, 3)), dtype=np.float32)
 
 
 def _object_normal(rng: Rng, count: int, same: float) -> Array:
     """Standard normal numbers (count, 11), of whose variance the part `same` belongs to the whole thing."""
-    return (np.sqrt(same) * spread(rng, 1) + np.sqrt(1 - same) * spread(rng, count, 0.8, 0.12)).astype(np.float32)
+    normal = np.sqrt(same) * spread(rng, 1) + np.sqrt(1 - same) * spread(rng, count, 0.8, 0.12)
+    return np.asarray(normal, dtype=np.float32)
 
 
 def foam(rng: Rng, conditions: Conditions) -> Patch:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from engine.practice.canvas import CLOUD, LAND, NO_LABEL, Canvas
 from engine.practice.fields import Field, white
-from engine.practice.spectra import DRY_SAND, LAND_SPECTRA, VEGETATION, WET_SAND, Conditions, spread
+from engine.practice.spectra import DRY_SAND, GROUPS, LAND_SPECTRA, VEGETATION, WET_SAND, Conditions, spread
 from engine.tiling import Window
 
 __all__ = ["Setting", "clouds_and_shadow", "coast", "haze", "water"]
@@ -48,7 +48,7 @@ def _tinted(setting: Setting, window: Window, tag: int, coarse: float, fine: flo
     visible = Field.fractal((setting.seed, tag + 1), coarse, fine, 0.6).at(window)
     infrared = Field.fractal((setting.seed, tag + 2), coarse, fine, 0.6).at(window)
     own = np.array([1, 1, 1, 1, 0.5, 0, 0, 0, 0, 0, 0], dtype=np.float32)[:, None, None]
-    return 0.7 * common + 0.7 * (own * visible + (1 - own) * infrared)
+    return np.asarray(0.7 * common + 0.7 * (own * visible + (1 - own) * infrared), dtype=np.float32)
 
 
 def water(setting: Setting, window: Window) -> tuple[Canvas, Array | None]:
@@ -65,13 +65,14 @@ def water(setting: Setting, window: Window) -> tuple[Canvas, Array | None]:
         number = int(rng.choice(kinds))
         field = Field.fractal((setting.seed, 14), float(rng.choice([60, 150, 400])), 8, 0.45)
         level, softness = rng.normal(0, 0.7), float(np.exp(rng.uniform(-4, -0.7)))
-        value = field.at(window)
+        wider = field.at(Window(window.row - 1, window.col - 1, window.height + 2, window.width + 2))
+        value = wider[1:-1, 1:-1]
         share = 1 / (1 + np.exp(-np.clip((value - level) / softness, -30, 30)))
         there, deviation = conditions.signature(number)
         other = there[:, None, None] + calm * deviation[:, None, None] * texture
         reflectance = reflectance + share * (other - reflectance)
         classes[share > 0.5] = number
-        slope = np.hypot(*np.gradient(value))
+        slope = np.hypot(*np.gradient(wider))[1:-1, 1:-1]
         front = ((value - level) / np.maximum(slope, 1e-4)).astype(np.float32)
     if setting.has("waves"):
         reflectance = reflectance + _glint(setting, window, rng)
@@ -89,7 +90,7 @@ def _glint(setting: Setting, window: Window, rng: np.random.Generator) -> Array:
     phase = 2 * np.pi * (rows * np.sin(angle) + cols * np.cos(angle)) / length + 1.5 * bend
     strength = np.exp(0.5 * Field.fractal((setting.seed, 21), 96, 24).at(window))
     pattern = strength * (swell * np.sin(phase) + grain * white((setting.seed, 22), window))
-    return GLINT[:, None, None] * pattern.astype(np.float32)
+    return np.asarray(GLINT[:, None, None] * pattern, dtype=np.float32)
 
 
 def coast(setting: Setting, canvas: Canvas) -> None:
@@ -110,9 +111,11 @@ def coast(setting: Setting, canvas: Canvas) -> None:
     everywhere = (slice(None), slice(None))
     _surf(setting, canvas, inland, rng)
     kind = Field.fractal((setting.seed, 31), 50, 4, 0.7).at(window)
-    grain = np.exp(0.18 * white((setting.seed, 32), window) + 0.15 * Field.fractal((setting.seed, 33), 16, 4).at(window))
+    grain = np.exp(
+        0.18 * white((setting.seed, 32), window) + 0.15 * Field.fractal((setting.seed, 33), 16, 4).at(window)
+    )
     inner = rng.choice(len(LAND_SPECTRA), 3, p=[0.08, 0.02, 0.35, 0.1, 0.2, 0.2, 0.05])
-    choice = np.select([kind < -0.4, kind < 0.6], inner[:2], inner[2])
+    choice = np.select([kind < -0.4, kind < 0.6], [inner[0], inner[1]], inner[2])
     beach = float(rng.choice([0, 1.5, 4, 8]))
     choice = np.where(inland < beach * 1.5, DRY_SAND if rng.random() < 0.7 else VEGETATION, choice)
     choice = np.where(inland < beach * 0.5, WET_SAND, choice)
@@ -133,9 +136,9 @@ def _surf(setting: Setting, canvas: Canvas, inland: Array, rng: np.random.Genera
     foam = np.clip((lines - rng.uniform(0.3, 1.6)) * 0.8, 0, 1) * (inland < 0) * (inland > -width)
     if not setting.has("foam") or not foam.any():
         return
-    count = foam.size
-    normal = spread(np.random.default_rng([setting.seed, 35, window.row % 2**31, window.col % 2**31]), count)
-    spectra = setting.conditions.draw(rng, FOAM, normal).reshape(*foam.shape, -1)
+    grain = np.stack([white((setting.seed, 35, number), window) for number in range(GROUPS.max() + 2)], axis=-1)
+    normal = np.sqrt(0.85) * grain[..., :1] + np.sqrt(0.15) * grain[..., 1:][..., GROUPS]
+    spectra = setting.conditions.draw(rng, FOAM, normal.reshape(-1, len(GROUPS))).reshape(*foam.shape, -1)
     classes = np.where(foam > 0.45, FOAM, NO_LABEL).astype(np.uint8)
     share = np.where(classes == FOAM, 1, 0.7 * foam).astype(np.float32)
     canvas.mix(slice(None), slice(None), share, np.moveaxis(spectra, -1, 0), classes)

@@ -1,0 +1,121 @@
+"""The training loss: 0.4 Dice + 0.4 focal + 0.2 weighted cross-entropy, over any number of classes.
+
+Pixels of target IGNORE take part in no term. Dice: Milletari et al. 2016 (arXiv 1606.04797), focal: Lin et al. 2017
+(arXiv 1708.02002).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
+
+from engine.errors import DataError
+
+__all__ = ["IGNORE", "CombinedLoss", "class_weights", "dice_loss", "focal_loss", "weak_loss"]
+
+IGNORE = -1
+"""Target of a pixel without label or without data."""
+SMOOTHING = 1.0
+ALPHA, GAMMA = 0.25, 2.0
+
+
+def class_weights(counts: Sequence[int] | npt.NDArray[np.int64], power: float = 1.0) -> npt.NDArray[np.float32]:
+    """Weights in inverse proportion to how many pixels a class has, of mean 1: [0.14, 1.86] for 13 : 1.
+
+    Args:
+        counts: labelled pixels of each class. Classes without any weigh 0.
+        power: 1 for full inverse proportion; less evens out, as many classes of very different size need.
+
+    Raises:
+        DataError: fewer than two classes have labelled pixels.
+    """
+    numbers = np.asarray(counts, dtype=np.float64)
+    present = numbers > 0
+    if present.sum() < 2:
+        raise DataError("Fewer than two classes have labelled pixels: training needs debris and something else.")
+    inverse = np.zeros(len(numbers))
+    inverse[present] = numbers[present] ** -power
+    return np.asarray(inverse * present.sum() / inverse.sum(), dtype=np.float32)
+
+
+def dice_loss(probabilities: Tensor, target: Tensor) -> Tensor:
+    """1 - (2 |P.T| + s) / (|P| + |T| + s), over all valid pixels of the batch, mean over the classes that occur.
+
+    Args:
+        probabilities: (batch, classes, height, width), float32, sum 1 over classes.
+        target: (batch, height, width), int64, class numbers or IGNORE.
+    """
+    valid = target != IGNORE
+    truth = F.one_hot(torch.where(valid, target, 0), probabilities.shape[1]).movedim(-1, 1).float() * valid[:, None]
+    seen = probabilities * valid[:, None]
+    dims = (0, 2, 3)
+    overlap, total = (seen * truth).sum(dims), seen.sum(dims) + truth.sum(dims)
+    loss = 1 - (2 * overlap + SMOOTHING) / (total + SMOOTHING)
+    occurs = (truth.sum(dims) > 0).float()
+    return (loss * occurs).sum() / occurs.sum().clamp(min=1)
+
+
+def focal_loss(log_probabilities: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean over valid pixels of -alpha (1 - p)^gamma log p, p the probability of the true class.
+
+    Args:
+        log_probabilities: (batch, classes, height, width), float32.
+        target: (batch, height, width), int64, class numbers or IGNORE.
+        weight: (batch, height, width), a pixel's confidence; 1 where None.
+    """
+    valid = (target != IGNORE).float()
+    log_p = log_probabilities.gather(1, torch.where(target != IGNORE, target, 0)[:, None])[:, 0]
+    loss = -ALPHA * (1 - log_p.exp()) ** GAMMA * log_p * valid
+    if weight is None:
+        return loss.sum() / valid.sum().clamp(min=1)
+    return (loss * weight).sum() / (valid * weight).sum().clamp(min=1e-6)
+
+
+def weak_loss(probability: Tensor, weak: Tensor, power: float = 0.7) -> Tensor:
+    """Mean of (1 - (1 - p)^q) / q over pixels that most likely are negative, but that nobody labelled.
+
+    A loss between cross-entropy (q = 0) and absolute error (q = 1), which a few wrong labels do not rule (Zhang and
+    Sabuncu 2018, arXiv 1805.07836).
+
+    Args:
+        probability: (batch, height, width), of what the pixels most likely are not.
+        weak: (batch, height, width), bool.
+        power: q.
+    """
+    loss = (1 - (1 - probability).clamp(min=1e-6) ** power) / power
+    return (loss * weak).sum() / weak.sum().clamp(min=1)
+
+
+class CombinedLoss(nn.Module):
+    """The weighted sum of the three terms."""
+
+    weights: Tensor
+
+    def __init__(
+        self, weights: npt.NDArray[np.float32], dice: float = 0.4, focal: float = 0.4, cross_entropy: float = 0.2
+    ) -> None:
+        super().__init__()
+        self.register_buffer("weights", torch.from_numpy(np.asarray(weights, dtype=np.float32)))
+        self.shares = (dice, focal, cross_entropy)
+
+    def forward(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """The loss of `logits` (batch, classes, height, width); 0 where no pixel of the batch has a target."""
+        log_probabilities = F.log_softmax(logits.float(), dim=1)
+        terms = (
+            dice_loss(log_probabilities.exp(), target),
+            focal_loss(log_probabilities, target, weight),
+            self._cross_entropy(log_probabilities, target, weight),
+        )
+        return torch.stack([share * term for share, term in zip(self.shares, terms, strict=True)]).sum()
+
+    def _cross_entropy(self, log_probabilities: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+        loss = F.nll_loss(log_probabilities, target, self.weights, ignore_index=IGNORE, reduction="none")
+        share = torch.where(target == IGNORE, 0.0, self.weights[torch.where(target == IGNORE, 0, target)])
+        if weight is not None:
+            loss, share = loss * weight, share * weight
+        return loss.sum() / share.sum().clamp(min=1e-6)

@@ -1,0 +1,40 @@
+"""The learning rate by step, and an average of weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Generic, TypeVar
+
+import torch
+from torch import nn
+
+__all__ = ["WeightAverage", "rate_factor"]
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def rate_factor(epoch: float, warmup: float, epochs: float) -> float:
+    """Share of the full learning rate at `epoch`, also within one: linear warm-up, then cosine to 0."""
+    if epoch < warmup:
+        return epoch / warmup
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, (epoch - warmup) / max(epochs - warmup, 1e-9))))
+
+
+class WeightAverage(Generic[Network]):
+    """Exponential moving average of a network's weights and of its batch statistics."""
+
+    def __init__(self, network: Network, decay: float = 0.998) -> None:
+        self.network: Network = copy.deepcopy(network).eval()
+        self._decay, self._steps = decay, 0
+
+    @torch.no_grad()
+    def update(self, network: nn.Module) -> None:
+        """Move a little towards `network`; faster in the first steps, whose start is of no worth."""
+        self._steps += 1
+        decay = min(self._decay, self._steps / (self._steps + 10))
+        for mine, other in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
+            if mine.is_floating_point():
+                mine.lerp_(other, 1 - decay)
+            else:
+                mine.copy_(other)

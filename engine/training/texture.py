@@ -1,0 +1,120 @@
+"""Real images as the ground that practice things are painted on.
+
+Painted water is never quite like water. Here the sea, the ships, clouds and coasts are those of real images in MARIDA's
+layout; to their own labels, floating matter, ships and foam of practice scenes are added. A pixel without label is most
+likely no debris, but nobody says so: it gets the class WEAK, of which only the probability of debris is held down.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from engine.bands import MARIDA_ORDER
+from engine.errors import DataError
+from engine.marida import LabelledPatch, patch_names, read_patch
+from engine.practice.canvas import Canvas, blocks
+from engine.practice.scene import PracticeScene, SceneOptions, Tile
+from engine.practice.spectra import Conditions, signature_scenes
+from engine.tiling import Window
+
+__all__ = ["WEAK", "TextureTiles"]
+
+log = logging.getLogger(__name__)
+
+WEAK = 255
+"""Class number of pixels of real images that nobody labelled."""
+NEAR = 4
+"""Pixels around labelled floating matter that stay without any class: lines go on where labels end."""
+FLOATING = (1, 2, 3, 4)
+WATER_PERCENTILE = 20
+
+
+class TextureTiles:
+    """Crops of real patches with practice things painted on them, by number."""
+
+    def __init__(
+        self, folder: Path, split: str | None, count: int, size: int, seed: int, options: SceneOptions
+    ) -> None:
+        """Read the patches; `split` as in `engine.marida.patch_names`.
+
+        Raises:
+            DataError: the folder has no patches that hold data, or they are smaller than a tile.
+        """
+        self._count, self._size, self._seed = count, size, seed
+        self._options = replace(options, mosaic_share=0.0)
+        read = [read_patch(folder, name, MARIDA_ORDER) for name in patch_names(folder, split)]
+        self._patches = [patch for patch in read if patch is not None and min(patch.classes.shape) >= size]
+        if not self._patches:
+            raise DataError(
+                f"{folder} has no patches of {size} pixels or more that hold data: choose a smaller tile_size."
+            )
+        log.info("%d real images to paint on from %s.", len(self._patches), folder)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @cached_property
+    def _shares(self) -> npt.NDArray[np.float64]:
+        """How often a patch is drawn: those with labelled debris twice as often."""
+        weight = np.array([2.0 if (patch.classes == 1).any() else 1.0 for patch in self._patches])
+        return np.asarray(weight / weight.sum())
+
+    def tile(self, index: int) -> Tile:
+        """Tile number `index`: a crop that starts on a whole 20 m cell."""
+        rng = np.random.default_rng([self._seed, 90, index])
+        patch = self._patches[rng.choice(len(self._patches), p=self._shares)]
+        height, width = patch.classes.shape
+        row, col = (2 * int(rng.integers((side - self._size) // 2 + 1)) for side in (height, width))
+        labelled = patch.classes[patch.classes == 1].size
+        if labelled and rng.random() < 0.5:
+            at = np.argwhere(patch.classes == 1)[rng.integers(labelled)]
+            row, col = (
+                2 * (int(np.clip(at[axis] - rng.integers(self._size), 0, patch.classes.shape[axis] - self._size)) // 2)
+                for axis in (0, 1)
+            )
+        part = (slice(row, row + self._size), slice(col, col + self._size))
+        observed = patch.observed[part]
+        canvas = Canvas(
+            Window(0, 0, self._size, self._size),
+            patch.reflectance[:, part[0], part[1]].copy(),
+            _with_weak(patch.classes)[part].copy(),
+            np.zeros(observed.shape, dtype=bool),
+        )
+        if rng.random() < 0.7:
+            self._paint(canvas, patch, index, rng)
+        classes = np.where(observed, canvas.classes, 0).astype(np.uint8)
+        return Tile(np.where(observed, canvas.reflectance, np.float32(0)), classes, observed)
+
+    def _paint(self, canvas: Canvas, patch: LabelledPatch, index: int, rng: np.random.Generator) -> None:
+        """Add practice things, in the light of the image's own scene where its signatures are known."""
+        water = _water(canvas.reflectance)
+        scene = patch.scene.removeprefix("S2_")
+        name = scene if scene in signature_scenes() and rng.random() < 0.6 else str(rng.choice(signature_scenes()))
+        things = PracticeScene(self._seed * 1_000_003 + index, self._size, self._size, self._options)
+        things.setting = replace(things.setting, conditions=Conditions(name, index, water))
+        before = canvas.reflectance.copy()
+        for thing in things.things(canvas.window):
+            canvas.paint(thing)
+        changed = (canvas.reflectance != before).any(axis=0)
+        blocks(canvas, changed)
+
+
+def _with_weak(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Classes, with WEAK for pixels without label that are not near labelled floating matter."""
+    floating = np.isin(classes, FLOATING)
+    near = ndimage.binary_dilation(floating, iterations=NEAR) if floating.any() else floating
+    return np.where((classes == 0) & ~near, WEAK, classes).astype(np.uint8)
+
+
+def _water(reflectance: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Reflectance (11,) of the darker water of an image."""
+    infrared = reflectance[7]
+    dark = infrared <= np.percentile(infrared, WATER_PERCENTILE)
+    return np.asarray(np.median(reflectance[:, dark], axis=1), dtype=np.float32)

@@ -1,0 +1,108 @@
+"""What a network scores on tiles that it was not trained on, and the threshold and temperature that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
+
+from engine.losses import IGNORE
+from engine.metrics import ScoreHistogram
+from engine.modelfile import ModelClass
+from engine.prediction import normalise
+from engine.training.data import TileSource, batches
+from engine.training.grouping import MARIDA_PIXELS, lookup, pixel_weights
+
+__all__ = ["Validation", "count_classes", "fit_temperature", "validate"]
+
+LOGIT_SAMPLE = 400
+"""Labelled pixels a tile that are kept to fit the temperature on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """Scores with practice pixels weighted as MARIDA's labels are frequent."""
+
+    debris: ScoreHistogram
+    floating: ScoreHistogram
+    flagged: dict[int, float]
+    """Share of a class's pixels that is flagged at the best threshold, by MARIDA's number."""
+    logits: Tensor
+    """(pixels, classes): of a sample."""
+    target: Tensor
+    """(pixels,)"""
+    weight: Tensor
+    """(pixels,)"""
+
+
+def count_classes(source: TileSource, batch_size: int) -> npt.NDArray[np.int64]:
+    """Labelled pixels of each of the 256 numbers that a class raster may hold; 0 stands for none and counts 0."""
+    counts = np.zeros(256, dtype=np.int64)
+    for batch in batches(source, range(len(source)), batch_size):
+        counts += np.bincount(batch.classes.numpy().ravel(), minlength=256)
+    counts[0] = 0
+    return counts
+
+
+@torch.inference_mode()
+def validate(
+    predict: torch.nn.Module,
+    source: TileSource,
+    classes: tuple[ModelClass, ...],
+    counts: npt.NDArray[np.int64],
+    normalisation: tuple[Tensor, Tensor],
+    batch_size: int,
+    tick: Callable[[float], None] | None = None,
+    temperature: float = 1.0,
+) -> Validation:
+    """Score a network in evaluation mode on every tile of `source`."""
+    device = normalisation[0].device
+    table = lookup(classes)
+    weights = pixel_weights(counts)
+    roles = {role: [i for i, entry in enumerate(classes) if entry.role == role] for role in ("debris", "floating")}
+    debris, floating = ScoreHistogram(), ScoreHistogram()
+    bins = np.zeros((17, debris.bins))
+    kept: list[tuple[Tensor, Tensor, Tensor]] = []
+    rng = np.random.default_rng(0)
+    for number, batch in enumerate(batches(source, range(len(source)), batch_size)):
+        if tick is not None:
+            tick(number * batch_size / len(source))
+        x = normalise(batch.reflectance.to(device), batch.observed.to(device), *normalisation)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type != "mps"):
+            logits = predict(x.contiguous(memory_format=torch.channels_last)).float().cpu()
+        probability = torch.softmax(logits / temperature, dim=1)
+        numbers = batch.classes.numpy()
+        use = (numbers > 0) & (numbers <= max(MARIDA_PIXELS))
+        truth, weight = numbers[use], weights[numbers[use]]
+        p_debris = probability[:, roles["debris"]].sum(1).numpy()[use]
+        p_floating = probability[:, roles["debris"] + roles["floating"]].sum(1).numpy()[use]
+        debris.add(p_debris, truth == 1, weight)
+        floating.add(p_floating, np.isin(truth, (1, 2, 3, 4, 9)), weight)
+        np.add.at(bins, (truth, np.minimum((p_debris * debris.bins).astype(int), debris.bins - 1)), 1)
+        kept.append(
+            _sample(logits, torch.from_numpy(table[numbers]), torch.from_numpy(weights[np.minimum(numbers, 16)]), rng)
+        )
+    best = debris.best().threshold
+    first = round(best * debris.bins)
+    flagged = {n: float(bins[n, first:].sum() / bins[n].sum()) for n in MARIDA_PIXELS if bins[n].sum()}
+    return Validation(debris, floating, flagged, *(torch.cat(parts) for parts in zip(*kept, strict=True)))
+
+
+def _sample(logits: Tensor, target: Tensor, weight: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """Some labelled pixels of a batch."""
+    place = torch.nonzero((target != IGNORE).flatten())[:, 0]
+    if len(place):
+        place = place[torch.from_numpy(rng.integers(0, len(place), LOGIT_SAMPLE * len(logits)))]
+    return logits.movedim(1, -1).flatten(0, -2)[place], target.flatten()[place], weight.flatten()[place]
+
+
+def fit_temperature(logits: Tensor, target: Tensor, weight: Tensor) -> float:
+    """The temperature of least weighted cross-entropy (Guo et al. 2017, arXiv 1706.04599), from 0.25 to 8."""
+    grid = torch.logspace(np.log10(0.25), np.log10(8), 61, dtype=torch.float64)
+    losses = [float((F.cross_entropy(logits / t, target, reduction="none") * weight).sum()) for t in grid.float()]
+    return round(float(grid[int(np.argmin(losses))]), 4)

@@ -1,0 +1,107 @@
+"""Each term of the loss against a formula written out, with and without pixels that take no part."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
+
+from engine.errors import DataError
+from engine.losses import IGNORE, CombinedLoss, class_weights, dice_loss, focal_loss, weak_loss
+
+
+@pytest.fixture(params=[2, 5])
+def case(request: pytest.FixtureRequest) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits and targets of a batch, a third of it to ignore."""
+    generator = torch.Generator().manual_seed(request.param)
+    logits = 2 * torch.randn(3, request.param, 8, 10, generator=generator)
+    target = torch.randint(request.param, (3, 8, 10), generator=generator)
+    target[torch.rand(3, 8, 10, generator=generator) < 0.33] = IGNORE
+    return logits, target
+
+
+def valid_pixels(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return logits.movedim(1, -1)[target != IGNORE], target[target != IGNORE]
+
+
+def test_weights_of_one_to_thirteen_are_those_of_the_recipe():
+    assert np.allclose(class_weights([13, 1]), [0.142857, 1.857143], atol=1e-5)
+
+
+def test_weights_leave_out_absent_classes_and_need_two():
+    weights = class_weights([100, 0, 50])
+    assert weights[1] == 0
+    assert weights[2] == pytest.approx(2 * weights[0])
+    assert np.mean(weights[[0, 2]]) == pytest.approx(1)
+    with pytest.raises(DataError, match="two classes"):
+        class_weights([0, 7])
+
+
+def test_dice_is_its_formula(case):
+    logits, target = case
+    p, t = valid_pixels(logits.softmax(1), target)
+    expected = []
+    for number in range(logits.shape[1]):
+        truth = (t == number).double()
+        score = (2 * (p[:, number].double() * truth).sum() + 1) / (p[:, number].double().sum() + truth.sum() + 1)
+        expected.append(1 - score)
+    assert float(dice_loss(logits.softmax(1), target)) == pytest.approx(float(torch.stack(expected).mean()), abs=1e-5)
+
+
+def test_focal_is_its_formula(case):
+    logits, target = case
+    x, t = valid_pixels(logits.double(), target)
+    p = x.softmax(1).gather(1, t[:, None])[:, 0]
+    expected = (-0.25 * (1 - p) ** 2 * p.log()).mean()
+    assert float(focal_loss(logits.log_softmax(1), target)) == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_cross_entropy_is_that_of_torch(case):
+    logits, target = case
+    weights = class_weights(range(1, logits.shape[1] + 1))
+    loss = CombinedLoss(weights, 0, 0, 1)(logits, target)
+    expected = F.cross_entropy(logits, target, torch.from_numpy(weights), ignore_index=IGNORE)
+    assert float(loss) == pytest.approx(float(expected), abs=1e-5)
+
+
+def test_the_sum_has_the_shares_of_the_recipe(case):
+    logits, target = case
+    weights = class_weights([1] * logits.shape[1])
+    parts = [float(CombinedLoss(weights, *shares)(logits, target)) for shares in ((1, 0, 0), (0, 1, 0), (0, 0, 1))]
+    assert float(CombinedLoss(weights)(logits, target)) == pytest.approx(np.dot(parts, [0.4, 0.4, 0.2]), abs=1e-6)
+
+
+def test_ignored_pixels_change_nothing_and_get_no_gradient(case):
+    logits, target = case
+    loss = CombinedLoss(class_weights([1] * logits.shape[1]))
+    other = torch.where((target == IGNORE)[:, None], torch.full_like(logits, 9.0), logits)
+    assert float(loss(logits, target)) == pytest.approx(float(loss(other, target)), abs=1e-6)
+    logits.requires_grad_()
+    loss(logits, target).backward()
+    gradient = logits.grad.abs().sum(1)
+    assert not gradient[target == IGNORE].any()
+    assert gradient[target != IGNORE].all()
+
+
+def test_a_batch_without_any_target_gives_zero():
+    logits = torch.randn(1, 2, 4, 4, requires_grad=True)
+    loss = CombinedLoss(class_weights([1, 1]))(logits, torch.full((1, 4, 4), IGNORE))
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_confidence_weighs_pixels():
+    logits, target = torch.randn(1, 2, 1, 2), torch.tensor([[[0, 1]]])
+    weight = torch.tensor([[[1.0, 0.0]]])
+    only_first = focal_loss(logits.log_softmax(1)[..., :1], target[..., :1])
+    assert float(focal_loss(logits.log_softmax(1), target, weight)) == pytest.approx(float(only_first), abs=1e-6)
+
+
+def test_weak_labels_pull_least_where_they_are_most_likely_wrong():
+    probability = torch.tensor([[[0.2, 0.5, 0.999]]], requires_grad=True)
+    weak_loss(probability, torch.ones(1, 1, 3, dtype=torch.bool)).backward()
+    logit_pull = probability.grad * probability.detach() * (1 - probability.detach())
+    assert float(logit_pull[0, 0, 2]) < float(logit_pull[0, 0, 1])
+    assert float(weak_loss(torch.zeros(1, 2, 2), torch.ones(1, 2, 2, dtype=torch.bool))) == pytest.approx(0, abs=1e-6)
