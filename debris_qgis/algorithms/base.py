@@ -1,0 +1,74 @@
+"""What all algorithms share: how they look in the toolbox, and how they run an engine job."""
+
+from qgis.core import QgsProcessingAlgorithm, QgsProcessingException, QgsProcessingParameterDefinition
+from qgis.PyQt.QtCore import QCoreApplication
+from qgis.PyQt.QtGui import QIcon
+
+from ..about import ICON
+from ..compat import ADVANCED
+from ..engine_environment import EngineNotFound, find_engine
+from ..engine_process import EngineCancelled, EngineError, EngineProcess
+
+
+class EngineAlgorithm(QgsProcessingAlgorithm):
+    """An algorithm that runs one job of the engine."""
+
+    NAME = ""
+    DISPLAY_NAME = ""
+    GROUP = ""
+    GROUP_ID = ""
+
+    @staticmethod
+    def tr(text):
+        """Translate a text of the user interface."""
+        return QCoreApplication.translate("MarineDebris", text)
+
+    def name(self):
+        """The algorithm's id within the provider."""
+        return self.NAME
+
+    def displayName(self):  # noqa: N802
+        """The name in the toolbox."""
+        return self.tr(self.DISPLAY_NAME)
+
+    def group(self):
+        """The group in the toolbox."""
+        return self.tr(self.GROUP)
+
+    def groupId(self):  # noqa: N802
+        """The group's id, the same in every language."""
+        return self.GROUP_ID
+
+    def icon(self):
+        """The plugin's icon."""
+        return QIcon(str(ICON))
+
+    def svgIconPath(self):  # noqa: N802
+        """The same icon as a path."""
+        return str(ICON)
+
+    def createInstance(self):  # noqa: N802
+        """A new instance, as Processing wants one a run."""
+        return type(self)()
+
+    def add(self, parameter: QgsProcessingParameterDefinition, help_text="", advanced=False):
+        """Add a parameter, with its help, among the advanced ones where asked."""
+        if advanced:
+            parameter.setFlags(parameter.flags() | ADVANCED)
+        parameter.setHelp(help_text)
+        self.addParameter(parameter)
+
+    @staticmethod
+    def run_job(job, request, feedback, outputs=()):
+        """Run one engine job; None where it was cancelled.
+
+        Raises:
+            QgsProcessingException: with the engine's one message.
+        """
+        try:
+            return EngineProcess(find_engine()).run(job, request, feedback, outputs)
+        except EngineCancelled:
+            feedback.pushInfo("Cancelled; nothing was written.")
+            return None
+        except (EngineNotFound, EngineError) as error:
+            raise QgsProcessingException(str(error)) from error

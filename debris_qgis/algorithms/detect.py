@@ -1,0 +1,216 @@
+"""`debris:detect`, Detect Marine Debris."""
+
+import os
+import re
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingException,
+    QgsProcessingOutputNumber,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterExtent,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
+    QgsProcessingParameterVectorDestination,
+)
+
+from ..about import version
+from ..compat import DOUBLE, FILE, INTEGER, POLYGONS
+from ..styling import style_result
+from .base import EngineAlgorithm
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+BANDS = re.compile(r"\s*\w+\s*=\s*[1-9]\d*(\s*[,;\s]\s*\w+\s*=\s*[1-9]\d*)*\s*")
+NUMBERS = {
+    "DETECTION_COUNT": ("Number of detections", "detection_count"),
+    "DEBRIS_AREA_M2": ("Area of debris (m²)", "debris_area_m2"),
+    "OBSERVED_AREA_M2": ("Observed area (m²)", "observed_area_m2"),
+    "NOT_OBSERVED_AREA_M2": ("Area not observed (m²)", "not_observed_area_m2"),
+}
+
+HELP = """<p>Finds floating marine debris in a raster with Sentinel-2 bands, with a neural network that runs in a process of
+its own.</p>
+<p><b>Input</b>: any raster that QGIS opens by GDAL. Bands are found by their names (B8A, B08, nm842, rhorc_833 …); an
+unnamed raster of 11, 12 or 13 bands is taken in the order of MARIDA, L2A or L1C, and the log says so. Reflectance comes from
+the file's scale and offset; integers without them are taken as DN / 10000.</p>
+<p><b>Mask</b>: 0 clear water (and all that is no debris), 1 marine debris, 2 other floating matter (Sargassum, organic
+material, foam), 3 not observed: land, 4 not observed: cloud or shadow, 255 not observed: no data.</p>
+<p><b>Probability</b>: of debris, 0 to 1; no data where nothing was observed.</p>
+<p><b>Detections</b>: polygons with area, number of pixels, mean and highest probability, position, FDI, NDVI, and
+which model and threshold found them.</p>
+<p>What is found is <i>suspected</i> floating debris: look at it before you act on it. Each result has its style, also
+as a .qml file beside it.</p>"""
+
+
+class DetectAlgorithm(EngineAlgorithm):
+    """Reads a raster layer, adds mask, probability and detections."""
+
+    NAME = "detect"
+    DISPLAY_NAME = "Detect Marine Debris"
+    GROUP = "Detection"
+    GROUP_ID = "detection"
+
+    def tags(self):
+        """Words that find the algorithm in the toolbox."""
+        return ["plastic", "litter", "sargassum", "sentinel", "segmentation", "neural network", "ocean"]
+
+    def shortHelpString(self):  # noqa: N802
+        """The help beside the dialog."""
+        return self.tr(HELP)
+
+    def initAlgorithm(self, configuration=None):  # noqa: N802
+        """Declare parameters and outputs."""
+        self._add_inputs()
+        self._add_advanced()
+        # Optional outputs are written from scripts only when asked for; `createByDefault` ticks them in the dialog.
+        self.add(
+            QgsProcessingParameterRasterDestination("PROBABILITY", self.tr("Probability of debris"), None, True, True)
+        )
+        self.add(
+            QgsProcessingParameterRasterDestination("MASK", self.tr("Mask"), QgsProcessing.TEMPORARY_OUTPUT),
+        )
+        self.add(
+            QgsProcessingParameterVectorDestination(
+                "DETECTIONS", self.tr("Detections"), POLYGONS, QgsProcessing.TEMPORARY_OUTPUT, True, True
+            )
+        )
+        for name, (label, _) in NUMBERS.items():
+            self.addOutput(QgsProcessingOutputNumber(name, self.tr(label)))
+
+    def _add_inputs(self):
+        self.add(QgsProcessingParameterRasterLayer("INPUT", self.tr("Raster with Sentinel-2 bands")))
+        self.add(
+            QgsProcessingParameterFile(
+                "MODEL", self.tr("Model file"), FILE, optional=True, fileFilter="Models (*.safetensors)"
+            ),
+            self.tr("The bundled model where none is named."),
+        )
+        threshold = QgsProcessingParameterNumber("THRESHOLD", self.tr("Threshold"), DOUBLE, None, True, 0.0, 1.0)
+        threshold.setMetadata({"widget_wrapper": {"decimals": 3}})
+        self.add(
+            threshold,
+            self.tr("Probability from which a pixel is debris. The model's own, chosen when it was trained, where empty."),
+        )
+        self.add(
+            QgsProcessingParameterExtent("EXTENT", self.tr("Extent to look at"), optional=True),
+            self.tr("The whole raster where empty; may be in any CRS."),
+        )
+
+    def _add_advanced(self):
+        self.add(
+            QgsProcessingParameterString("BANDS", self.tr("Band numbers"), None, False, True),
+            self.tr("As B1=1,B2=2,…, where the bands' names do not tell."),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterNumber("SCALE", self.tr("Scale"), DOUBLE, None, True),
+            self.tr("Reflectance = stored number x scale + offset. From the file where empty; 0.0001 for Sentinel-2 DN."),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterNumber("OFFSET", self.tr("Offset"), DOUBLE, None, True),
+            self.tr("In reflectance: -0.1 for DN of processing baseline 04.00 and later. From the file where empty."),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterNumber("MIN_PIXELS", self.tr("Smallest detection (pixels)"), INTEGER, 1, False, 1),
+            self.tr("Debris is often a single pixel: raise this with care."),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterNumber("TILE_OVERLAP", self.tr("Overlap of tiles (pixels)"), INTEGER, None, True, 0),
+            self.tr("By the network's receptive field where empty."),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterEnum("DEVICE", self.tr("Device"), list(DEVICES), False, "auto", False, True),
+            advanced=True,
+        )
+
+    def checkParameterValues(self, parameters, context):  # noqa: N802
+        """Say at once what can be told without opening the raster."""
+        threshold = parameters.get("THRESHOLD")
+        if isinstance(threshold, (int, float)) and not 0 <= threshold <= 1:
+            return False, self.tr("The threshold is {:g}: it must lie between 0 and 1.").format(threshold)
+        bands = parameters.get("BANDS")
+        if isinstance(bands, str) and bands.strip() and not BANDS.fullmatch(bands):
+            return False, self.tr("Band numbers are {!r}: write them as B1=1,B2=2,…").format(bands)
+        for name in ("PROBABILITY", "MASK"):
+            value = parameters.get(name)
+            if isinstance(value, str) and os.path.splitext(value)[1] and not value.lower().endswith((".tif", ".tiff")):
+                return False, self.tr("{} is {}: rasters are written as .tif.").format(name, value)
+        return super().checkParameterValues(parameters, context)
+
+    def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
+        """Run the engine's job `detect`."""
+        request = self._request(parameters, context)
+        outputs = [request[name] for name in ("mask", "probability", "detections") if request[name]]
+        result = self.run_job("detect", request, feedback, outputs)
+        if result is None:
+            return {}
+        return self._results(result, context, feedback)
+
+    def _request(self, parameters, context):
+        layer = self.parameterAsRasterLayer(parameters, "INPUT", context)
+        if layer is None:
+            raise QgsProcessingException(self.invalidRasterError(parameters, "INPUT"))
+        if layer.providerType() != "gdal":
+            raise QgsProcessingException(
+                self.tr("{} is a layer of the kind {}, which is a picture from a service: save its bands to a file first.")
+                .format(layer.name(), layer.providerType())
+            )  # fmt: skip
+        source = layer.source()
+        extent = self.parameterAsExtent(parameters, "EXTENT", context, layer.crs())
+        return {
+            "input": os.path.abspath(source) if os.path.exists(source) else source,
+            "mask": self.parameterAsOutputLayer(parameters, "MASK", context),
+            "probability": self.parameterAsOutputLayer(parameters, "PROBABILITY", context) or None,
+            "detections": self.parameterAsOutputLayer(parameters, "DETECTIONS", context) or None,
+            "model": self.parameterAsString(parameters, "MODEL", context) or None,
+            "threshold": self._number(parameters, "THRESHOLD", context),
+            "bands": self.parameterAsString(parameters, "BANDS", context).strip() or None,
+            "scale": self._number(parameters, "SCALE", context),
+            "offset": self._number(parameters, "OFFSET", context),
+            "extent": None
+            if extent.isNull()
+            else [extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum()],
+            "min_pixels": self.parameterAsInt(parameters, "MIN_PIXELS", context),
+            "tile_overlap": None
+            if parameters.get("TILE_OVERLAP") is None
+            else self.parameterAsInt(parameters, "TILE_OVERLAP", context),
+            "device": self.parameterAsString(parameters, "DEVICE", context) or "auto",
+            "plugin_version": version(),
+        }
+
+    def _number(self, parameters, name, context):
+        """A number, or None where it was left empty."""
+        return None if parameters.get(name) is None else self.parameterAsDouble(parameters, name, context)
+
+    def _results(self, result, context, feedback):
+        found = {}
+        # The first to load lies lowest in the group: detections go on top.
+        for name in ("PROBABILITY", "MASK", "DETECTIONS"):
+            path = result[name.lower()]
+            if path:
+                found[name] = path
+                style_result(name.lower(), path, result, context)
+        self._summarise(result, feedback)
+        for name, (_, field) in NUMBERS.items():
+            if result[field] is not None:
+                found[name] = result[field]
+        return found
+
+    def _summarise(self, result, feedback):
+        def square_km(value):
+            return "unknown" if value is None else f"{value / 1e6:,.3f} km²"
+
+        feedback.pushInfo(
+            f"{result['detection_count']} detection(s), {result['debris_pixels']} debris pixel(s) at threshold "
+            f"{result['threshold']:.3g} ({result['model_name']}). Debris {square_km(result['debris_area_m2'])}, observed "
+            f"{square_km(result['observed_area_m2'])}, not observed {square_km(result['not_observed_area_m2'])}."
+        )
+        if result["debris_area_m2"] is None:
+            feedback.pushWarning(self.tr("The raster has no CRS: areas are unknown, and the outputs for them are left out."))

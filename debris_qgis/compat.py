@@ -1,0 +1,27 @@
+"""Every difference between QGIS 3.22 and 4.x that this plugin meets, in one place."""
+
+from qgis.core import (
+    Qgis,
+    QgsProcessing,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterNumber,
+)
+
+
+def _first(*paths):
+    """The first of several dotted names, each below an object, that this QGIS has."""
+    for start, names in paths:
+        found = start
+        for name in names.split("."):
+            found = getattr(found, name, None)
+        if found is not None:
+            return found
+    raise AttributeError(f"none of {', '.join(names for _, names in paths)}")
+
+
+ADVANCED = _first((Qgis, "ProcessingParameterFlag.Advanced"), (QgsProcessingParameterDefinition, "FlagAdvanced"))
+INTEGER = _first((Qgis, "ProcessingNumberParameterType.Integer"), (QgsProcessingParameterNumber, "Integer"))
+DOUBLE = _first((Qgis, "ProcessingNumberParameterType.Double"), (QgsProcessingParameterNumber, "Double"))
+FILE = _first((Qgis, "ProcessingFileParameterBehavior.File"), (QgsProcessingParameterFile, "File"))
+POLYGONS = _first((Qgis, "ProcessingSourceType.VectorPolygon"), (QgsProcessing, "TypeVectorPolygon"))

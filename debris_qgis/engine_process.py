@@ -1,0 +1,248 @@
+"""One engine job in a child process: request in, JSON lines out, cancel, and an explanation where it dies.
+
+Whatever happens to the child, QGIS goes on: nothing of torch or rasterio is loaded here, and no pipe can fill up
+unread. Protocol version 1; engine/service.py describes it.
+"""
+
+import json
+import queue
+import re
+import shutil
+import subprocess  # nosec B404 - starting the engine is this module's purpose
+import sys
+import threading
+import time
+import uuid
+from pathlib import Path
+
+from qgis.core import QgsApplication
+
+from .engine_environment import Engine, clean_environment
+
+PROTOCOL = 1
+STAGING_PREFIX = ".debris-"
+POLL_SECONDS = 0.05
+# After a cancel the engine may finish its tile; then it is ended, and then killed: two seconds in all.
+GRACE_SECONDS = 1.0
+TERMINATE_SECONDS = 0.5
+KEPT_LOGS = 20
+TAIL_BYTES = 20000
+
+KILLED = -9
+WINDOWS_ACCESS_VIOLATION = 0xC0000005
+WINDOWS_DLL_NOT_FOUND = 0xC0000135
+
+
+class EngineError(Exception):
+    """The engine refused the job or failed; the message is for the person, the code for programs."""
+
+    def __init__(self, message, code="engine"):
+        super().__init__(message)
+        self.code = code
+
+
+class EngineCancelled(Exception):
+    """The job was cancelled, and the engine is gone."""
+
+
+def logs_folder() -> Path:
+    """Where the engine's log files are kept."""
+    return Path(QgsApplication.qgisSettingsDirPath()) / "debris_logs"
+
+
+class EngineProcess:
+    """Runs jobs in the engine's Python, each in a process of its own."""
+
+    def __init__(self, engine: Engine, folder=None):
+        self.engine = engine
+        self.folder = Path(folder) if folder else logs_folder()
+
+    def run(self, job: str, request: dict, feedback, outputs=()) -> dict:
+        """Run one job and return its result.
+
+        Args:
+            job: the engine's name for it.
+            request: the fields of its request, JSON values only.
+            feedback: a QgsProcessingFeedback, or what has its methods.
+            outputs: paths of the files that the job writes; what is unfinished beside them is removed after a crash.
+
+        Raises:
+            EngineCancelled: `feedback` asked to stop.
+            EngineError: the engine refused, failed or died.
+        """
+        job_id = uuid.uuid4().hex[:12]
+        log = self._new_log(job, job_id)
+        if outputs:
+            request = {**request, "job_id": job_id}
+        try:
+            with log.open("wb") as stderr:
+                return self._run(job, request, feedback, log, stderr)
+        finally:
+            for output in outputs:
+                shutil.rmtree(Path(output).absolute().parent / f"{STAGING_PREFIX}{job_id}", ignore_errors=True)
+
+    def _run(self, job, request, feedback, log, stderr):
+        process = self._start(stderr, log)
+        lines = queue.Queue()
+        reader = threading.Thread(target=_read_lines, args=(process.stdout, lines), daemon=True)
+        reader.start()
+        try:
+            _write(process, json.dumps({"protocol": PROTOCOL, "job": job, "request": request}))
+            outcome = self._listen(process, lines, feedback)
+        finally:
+            _end(process)
+            reader.join(TERMINATE_SECONDS)
+            process.stdout.close()
+        return self._conclude(outcome, process, log, feedback)
+
+    def _start(self, stderr, log):
+        command = [str(self.engine.python), "-m", "engine", "serve"]
+        try:
+            return subprocess.Popen(  # nosec B603 - a fixed command, no shell
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                cwd=str(self.engine.folder),
+                env=clean_environment(),
+                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0) if sys.platform == "win32" else 0,
+            )
+        except OSError as error:
+            raise EngineError(
+                f"The engine's Python {self.engine.python} ({self.engine.source}) cannot be started: {error}. Log: {log}",
+                "start",
+            ) from error
+
+    @staticmethod
+    def _listen(process, lines, feedback):
+        """Pass messages on until the engine ends; the last result or error it sent, or None."""
+        outcome = None
+        while True:
+            if feedback is not None and feedback.isCanceled():
+                _cancel(process)
+                raise EngineCancelled
+            try:
+                line = lines.get(timeout=POLL_SECONDS)
+            except queue.Empty:
+                continue
+            if line is None:
+                process.wait()
+                return outcome
+            message = _parsed(line)
+            kind = message.get("type")
+            if kind in ("result", "error"):
+                outcome = message
+            elif feedback is not None:
+                _report(kind, message, feedback)
+
+    def _conclude(self, outcome, process, log, feedback):
+        if outcome and outcome["type"] == "result":
+            if not log.stat().st_size:
+                log.unlink()
+            return outcome["result"]
+        if outcome and outcome.get("code") == "cancelled":
+            raise EngineCancelled
+        if outcome:
+            where = f"\nLog: {log}" if outcome.get("code") == "internal" else ""
+            raise EngineError(f"{outcome['message']}{where}", outcome.get("code", "engine"))
+        raise EngineError(f"{explain(process.returncode, _tail(log))}\nLog: {log}", "died")
+
+    def _new_log(self, job, job_id):
+        """A new log file; only the newest few are kept."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        older = sorted(self.folder.glob("*.log"), key=lambda path: path.stat().st_mtime)
+        for path in older[: max(0, len(older) - KEPT_LOGS + 1)]:
+            path.unlink()
+        return self.folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{job}-{job_id}.log"
+
+
+def explain(returncode, log_tail: str) -> str:
+    """What it means that the engine ended without a result, and what to do."""
+    if returncode in (KILLED, 137):
+        return (
+            "The engine was killed from outside (signal 9). Most often the system had no memory left: close other "
+            "programs, use a narrower model, or work on a part of the raster (EXTENT)."
+        )
+    missing = re.findall(r"^(?:ModuleNotFoundError|ImportError): (.+)$", log_tail, re.MULTILINE)
+    if missing:
+        return (
+            f"The engine's Python environment is not complete: {missing[-1]}. Install its packages again, as "
+            "Check Engine says."
+        )
+    if "error while loading shared libraries" in log_tail or returncode == WINDOWS_DLL_NOT_FOUND:
+        return "A library that the engine's Python needs cannot be loaded. Make its environment anew, as Check Engine says."
+    if "MemoryError" in log_tail or "std::bad_alloc" in log_tail:
+        return "The engine ran out of memory: close other programs, or work on a part of the raster (EXTENT)."
+    if returncode is not None and (returncode < 0 or returncode == WINDOWS_ACCESS_VIOLATION):
+        return f"The engine crashed (signal {abs(returncode)}). QGIS and your data are unharmed."
+    return f"The engine ended without an answer (exit code {returncode})."
+
+
+def _report(kind, message, feedback):
+    if kind == "progress":
+        feedback.setProgress(100 * float(message.get("fraction", 0)))
+        feedback.setProgressText(str(message.get("message", "")))
+    elif kind == "log":
+        text = str(message.get("message", ""))
+        {"warning": feedback.pushWarning, "error": feedback.reportError}.get(message.get("level"), feedback.pushInfo)(text)
+
+
+def _parsed(line):
+    """A line as a message; what is no JSON object is no message."""
+    try:
+        message = json.loads(line)
+    except ValueError:
+        return {}
+    return message if isinstance(message, dict) else {}
+
+
+def _read_lines(stream, lines):
+    """Put every line on the queue, and None at the end, in a thread of its own."""
+    try:
+        for line in stream:
+            lines.put(line)
+    except ValueError:
+        # The stream was closed under the reader, after the process had ended.
+        pass  # nosec B110
+    finally:
+        lines.put(None)
+
+
+def _write(process, line):
+    """Write one line to the engine; one that has died already is found out when its output ends."""
+    try:
+        process.stdin.write(line.encode("utf-8") + b"\n")
+        process.stdin.flush()
+    except OSError:
+        return
+
+
+def _cancel(process):
+    _write(process, "cancel")
+    try:
+        process.wait(GRACE_SECONDS)
+    except subprocess.TimeoutExpired:
+        _end(process)
+
+
+def _end(process):
+    """See to it that the process is gone and its input closed."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(TERMINATE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    try:
+        process.stdin.close()
+    except OSError:
+        return
+
+
+def _tail(log):
+    """The end of a log file."""
+    with log.open("rb") as stream:
+        stream.seek(0, 2)
+        stream.seek(max(0, stream.tell() - TAIL_BYTES))
+        return stream.read().decode("utf-8", errors="replace")
