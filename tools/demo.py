@@ -30,9 +30,14 @@ from tools.qgis_process import QgisProcess, QgisProcessError, headless_environme
 COLOUR = ("B4", "B3", "B2")
 CREDIT_PRACTICE = "Simulated scene made from measured signatures; no satellite image."
 CREDIT_SATELLITE = "Contains modified Copernicus Sentinel data."
+# A scene with fronts, clouds, wakes and floating matter of several kinds.
+PRACTICE = {"SEED": 1, "WIDTH": 512, "HEIGHT": 512}
 # Values of the mask that were looked at: clear water, marine debris, other floating matter.
 OBSERVED = (0, 1, 2)
 SAMPLE_PIXELS = 1000
+MIN_WATER_SHARE = 0.05
+# The range of values to show, in the spread of water and in its brightness: the wider of the two is taken.
+WIDTH_IN_WATER, WIDTH_IN_LEVEL = 2.5, 1.0
 
 
 class DemoError(Exception):
@@ -65,34 +70,41 @@ def detect(qgis: QgisProcess, scene: Path, folder: Path) -> Results:
 
 
 def look(scene: Path, mask: Path) -> dict[str, Any]:
-    """What the map needs to know of the rasters: the colour bands with their ranges, and the mask's values.
-
-    Open water is dark and narrow in range, and is what the map is about: a band's range is that of the darker 98 % of
-    what was observed, in stored numbers, and clouds and beaches may saturate.
-    """
+    """What the map needs to know of the rasters: the colour bands with their ranges, and the mask's values."""
     with gdal_settings(), rasterio.open(scene) as image, rasterio.open(mask) as classes:
         labels = [BandLabel(text or "") for text in image.descriptions]
         try:
-            numbers = match_bands(COLOUR, labels)
+            red, green, blue, infrared = match_bands((*COLOUR, "B8"), labels)
         except BandError:
-            numbers = (1, 2, 3) if image.count >= 3 else (1, 1, 1)
+            red, green, blue, infrared = (1, 2, 3, 1) if image.count >= 3 else (1, 1, 1, 1)
         step = max(1, max(image.height, image.width) // SAMPLE_PIXELS)
         size = (-(-image.height // step), -(-image.width // step))
         states = classes.read(1, out_shape=size)
-        bands = [image.read(number, out_shape=size).astype(np.float64) for number in numbers]
-    observed = np.isin(states, OBSERVED)
+        numbers = (red, green, blue, infrared)
+        values = np.stack([image.read(number, out_shape=size) for number in numbers]).astype(np.float64)
+    seen = values[:, np.isin(states, OBSERVED) & np.isfinite(values).all(axis=0)]
+    # Water is where green outshines the near infrared: NDWI above 0 (McFeeters 1996, doi 10.1080/01431169608948714).
+    water = seen[:, seen[1] > seen[3]]
+    shown = water if water.shape[1] > MIN_WATER_SHARE * seen.shape[1] else seen
     colour = [
-        {"band": number, **_stretch(values[observed & np.isfinite(values)])}
-        for number, values in zip(numbers, bands, strict=True)
+        {"band": number, "low": low, "high": high}
+        for number, (low, high) in zip((red, green, blue), _ranges(shown[:3]), strict=True)
     ]
     return {"colour": colour, "mask_values": np.unique(states).tolist()}
 
 
-def _stretch(values: npt.NDArray[np.float64]) -> dict[str, float]:
-    if not values.size:
-        return {"low": 0.0, "high": 1.0}
-    low, high = np.percentile(values, (1, 98))
-    return {"low": float(low), "high": float(high if high > low else low + 1e-6)}
+def _ranges(bands: npt.NDArray[np.float64]) -> list[tuple[float, float]]:
+    """The lowest and highest value to show of each band, from the values of water, which the map is about.
+
+    Half of each band's own darkness is taken off, as haze is, so that water stays bluish without a veil; all bands are
+    as wide as the widest, so that what is bright keeps its colour. Clouds that pass for water do not widen the range.
+    """
+    if not bands.size:
+        return [(0.0, 1.0)] * len(bands)
+    dark, middle = np.percentile(bands, (5, 60), axis=1)
+    low = (dark + dark.min()) / 2
+    width = max(float((WIDTH_IN_WATER * (middle - low)).max()), float(WIDTH_IN_LEVEL * np.abs(middle).max()), 1e-6)
+    return [(float(start) - 0.1 * width, float(start) + 0.9 * width) for start in low]
 
 
 def draw(results: Results, title: str, credit: str, folder: Path) -> Path:
@@ -151,7 +163,7 @@ def run(scene: Path | None, folder: Path) -> None:
     if scene is None:
         started = time.monotonic()
         scene = outputs / "scene.tif"
-        qgis.run("debris:simulate", {"OUTPUT": scene, "LABELS": outputs / "labels.tif"})
+        qgis.run("debris:simulate", {**PRACTICE, "OUTPUT": scene, "LABELS": outputs / "labels.tif"})
         print(f"practice scene written in {time.monotonic() - started:.0f} s")
         title, credit = "Floating marine debris: practice scene", CREDIT_PRACTICE
     else:

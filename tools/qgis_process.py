@@ -60,7 +60,7 @@ class QgisProcess:
         Raises:
             QgisProcessError: the algorithm failed; the message holds what it said.
         """
-        arguments = [f"--{name}={value}" for name, value in parameters.items()]
+        arguments = [f"{name}={value}" for name, value in parameters.items()]
         text = self.call("--json", "run", algorithm, "--", *arguments, timeout=timeout)
         # Libraries may write lines of their own before the JSON object.
         results: dict[str, Any] = json.loads(text[text.index("{") :])["results"]
