@@ -13,8 +13,10 @@ from pathlib import Path
 
 from qgis.core import (
     QgsApplication,
+    QgsColorRampLegendNode,
     QgsContrastEnhancement,
     QgsDistanceArea,
+    QgsLayerTreeLayer,
     QgsLayoutExporter,
     QgsLayoutItem,
     QgsLayoutItemLabel,
@@ -37,6 +39,7 @@ from qgis.core import (
     QgsUnitTypes,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtCore import QSizeF
 from qgis.PyQt.QtGui import QColor, QFont
 
 RESOLUTION_DPI = 150
@@ -152,10 +155,7 @@ class MapSheet:
         for layer in layers:
             entry = root.addLayer(layer)
             if isinstance(layer, QgsRasterLayer):
-                # A raster's first line names its band, which the layer's own name has said already.
-                count = len(legend.model().layerLegendNodes(entry))
-                QgsMapLayerLegendUtils.setLegendNodeOrder(entry, list(range(1, count)))
-                legend.model().refreshLayerLegend(entry)
+                self._tidy_raster_entry(legend, entry)
         legend.setColumnCount(len(layers))
         legend.setSplitLayer(False)
         legend.setColumnSpace(8)
@@ -167,6 +167,16 @@ class MapSheet:
             legend.setStyleFont(style, font(size, style != QgsLegendStyle.Style.SymbolLabel))
         self.place(legend, x, y, 10, 10)
         legend.adjustBoxSize()
+
+    @staticmethod
+    def _tidy_raster_entry(legend: QgsLayoutItemLegend, entry: QgsLayerTreeLayer) -> None:
+        nodes = legend.model().layerLegendNodes(entry)
+        for number, node in enumerate(nodes):
+            if isinstance(node, QgsColorRampLegendNode):
+                QgsMapLayerLegendUtils.setLegendNodeSymbolSize(entry, number, QSizeF(6, 22))
+        # A raster's first line names its band, which the layer's own name has said already.
+        QgsMapLayerLegendUtils.setLegendNodeOrder(entry, list(range(1, len(nodes))))
+        legend.model().refreshLayerLegend(entry)
 
     def scale_bar(self, linked: QgsLayoutItemMap, x: float, y: float) -> None:
         """A scale bar in m or km, a quarter to a half as long as the map is wide; none where the map has no CRS."""
