@@ -132,17 +132,32 @@ class DetectAlgorithm(EngineAlgorithm):
 
     def checkParameterValues(self, parameters, context):  # noqa: N802
         """Say at once what can be told without opening the raster."""
-        threshold = parameters.get("THRESHOLD")
-        if isinstance(threshold, (int, float)) and not 0 <= threshold <= 1:
-            return False, self.tr("The threshold is {:g}: it must lie between 0 and 1.").format(threshold)
-        bands = parameters.get("BANDS")
-        if isinstance(bands, str) and bands.strip() and not BANDS.fullmatch(bands):
-            return False, self.tr("Band numbers are {!r}: write them as B1=1,B2=2,…").format(bands)
+        problem = self._problem(parameters, context)
+        return (False, problem) if problem else super().checkParameterValues(parameters, context)
+
+    def _problem(self, parameters, context):
+        """What is wrong with the values, or an empty text."""
+        source = parameters.get("INPUT")
+        if isinstance(source, str) and self.parameterAsRasterLayer(parameters, "INPUT", context) is None:
+            if os.path.exists(source):
+                return self.tr("{} is no raster that can be opened.").format(source)
+            return self.tr("There is no raster {}.").format(source)
+        threshold = self._number(parameters, "THRESHOLD", context)
+        if threshold is not None and not 0 <= threshold <= 1:
+            return self.tr("The threshold is {:g}: it must lie between 0 and 1.").format(threshold)
+        model = self.parameterAsString(parameters, "MODEL", context)
+        if model and not os.path.isfile(model):
+            return self.tr("There is no model file {}.").format(model)
+        if model and not model.lower().endswith(".safetensors"):
+            return self.tr("{} is no model file: those end in .safetensors.").format(model)
+        bands = self.parameterAsString(parameters, "BANDS", context)
+        if bands.strip() and not BANDS.fullmatch(bands):
+            return self.tr("Band numbers are {!r}: write them as B1=1,B2=2,…").format(bands)
         for name in ("PROBABILITY", "MASK"):
             value = parameters.get(name)
             if isinstance(value, str) and os.path.splitext(value)[1] and not value.lower().endswith((".tif", ".tiff")):
-                return False, self.tr("{} is {}: rasters are written as .tif.").format(name, value)
-        return super().checkParameterValues(parameters, context)
+                return self.tr("{} is {}: rasters are written as .tif.").format(name, value)
+        return ""
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
         """Run the engine's job `detect`."""

@@ -1,0 +1,148 @@
+"""A real QGIS with the provider registered, the real engine, rasters made on the spot, and a feedback that remembers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from osgeo import gdal, osr
+from qgis.core import QgsApplication, QgsProcessingFeedback, QgsProject
+
+ROOT = Path(__file__).resolve().parents[2]
+SHARED = ROOT.parent / "shared" / "data"
+ENGINE_PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+BANDS = "B1 B2 B3 B4 B5 B6 B7 B8 B8A B11 B12".split()
+B8 = BANDS.index("B8")
+
+sys.path.insert(0, str(ROOT))
+gdal.UseExceptions()
+
+
+class RecordingFeedback(QgsProcessingFeedback):
+    """Keeps what it is told; cancels itself once the progress passes `cancel_at` percent."""
+
+    def __init__(self, cancel_at=None):
+        super().__init__(False)
+        self.lines, self.errors, self.cancel_at = [], [], cancel_at
+
+    def pushInfo(self, info):
+        self.lines.append(info)
+
+    def pushWarning(self, warning):
+        self.lines.append(warning)
+
+    def reportError(self, error, fatalError=False):
+        self.errors.append(error)
+
+    def setProgressText(self, text):
+        self.lines.append(text)
+        if self.cancel_at is not None and text.startswith(self.cancel_at):
+            self.cancel()
+
+
+@pytest.fixture
+def feedback():
+    return RecordingFeedback()
+
+
+@pytest.fixture(autouse=True)
+def engine_python(monkeypatch):
+    """The engine's environment, as `make setup` makes it."""
+    python = Path(os.environ.get("DEBRIS_ENGINE_PYTHON", ENGINE_PYTHON))
+    if not python.is_file():
+        pytest.skip(f"the engine's environment is not there ({python}): make setup")
+    monkeypatch.setenv("DEBRIS_ENGINE_PYTHON", str(python))
+    return python
+
+
+@pytest.fixture(scope="session", autouse=True)
+def provider(qgis_app, qgis_processing):
+    """The provider, registered as QGIS would."""
+    from debris_qgis.plugin import MarineDebrisPlugin
+
+    plugin = MarineDebrisPlugin(None)
+    plugin.initProcessing()
+    yield QgsApplication.processingRegistry().providerById("debris")
+    plugin.unload()
+
+
+@pytest.fixture(scope="session")
+def toy_model(tmp_path_factory):
+    """A model file that says debris where B8 is above 0.1; the engine's own Python writes it."""
+    path = tmp_path_factory.mktemp("model") / "toy.safetensors"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    script = ROOT / "tests" / "engine" / "toy_model.py"
+    python = os.environ.get("DEBRIS_ENGINE_PYTHON", ENGINE_PYTHON)
+    subprocess.run([str(python), str(script), str(path)], check=True, env=environment)
+    return str(path)
+
+
+@pytest.fixture
+def make_raster(tmp_path):
+    """Writes a GeoTIFF with GDAL: `make_raster(array, names=…, epsg=…)`."""
+
+    def make(array, name="scene.tif", names=BANDS, epsg=32630, geotransform=(500000, 10, 0, 600000, 0, -10)):
+        path = tmp_path / name
+        kinds = {"float32": gdal.GDT_Float32, "uint16": gdal.GDT_UInt16, "uint8": gdal.GDT_Byte}
+        count, height, width = array.shape
+        dataset = gdal.GetDriverByName("GTiff").Create(str(path), width, height, count, kinds[array.dtype.name])
+        dataset.SetGeoTransform(geotransform)
+        if epsg:
+            system = osr.SpatialReference()
+            system.ImportFromEPSG(epsg)
+            dataset.SetProjection(system.ExportToWkt())
+        for number in range(count):
+            band = dataset.GetRasterBand(number + 1)
+            band.WriteArray(array[number])
+            if names:
+                band.SetDescription(names[number])
+        dataset.FlushCache()
+        return str(path)
+
+    return make
+
+
+@pytest.fixture
+def water():
+    return lambda height, width: np.full((11, height, width), 0.02, dtype=np.float32)
+
+
+@pytest.fixture
+def scene(make_raster, water):
+    """40 x 60 pixels of water with a line of five debris pixels, a lone one, and two that touch at a corner."""
+    array = water(40, 60)
+    array[B8, 10, 10:15] = 0.2
+    array[B8, 30, 50] = 0.15
+    array[B8, 20, 30] = array[B8, 21, 31] = 0.25
+    return make_raster(array)
+
+
+@pytest.fixture
+def out(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def project():
+    instance = QgsProject.instance()
+    instance.clear()
+    yield instance
+    instance.clear()
+
+
+def data_folder(name):
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"real imagery is not on this machine: no {name} beside the project")
+    return folder
+
+
+@pytest.fixture
+def marida():
+    return data_folder("marida")

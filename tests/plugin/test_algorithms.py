@@ -1,0 +1,84 @@
+"""The algorithms as Processing sees them: parameters, defaults, outputs, help."""
+
+import pytest
+from debris_qgis.about import ICON, version
+from debris_qgis.compat import ADVANCED
+from qgis.core import QgsProcessingParameterDefinition, QgsProcessingUtils
+
+OPTIONAL = QgsProcessingParameterDefinition.FlagOptional
+# The table of the algorithm's specification: type, default, optional, advanced.
+DETECT = {
+    "INPUT": ("raster", None, False, False),
+    "MODEL": ("file", None, True, False),
+    "THRESHOLD": ("number", None, True, False),
+    "EXTENT": ("extent", None, True, False),
+    "BANDS": ("string", None, True, True),
+    "SCALE": ("number", None, True, True),
+    "OFFSET": ("number", None, True, True),
+    "MIN_PIXELS": ("number", 1, False, True),
+    "TILE_OVERLAP": ("number", None, True, True),
+    "DEVICE": ("enum", "auto", False, True),
+    "PROBABILITY": ("rasterDestination", None, True, False),
+    "MASK": ("rasterDestination", "TEMPORARY_OUTPUT", False, False),
+    "DETECTIONS": ("vectorDestination", "TEMPORARY_OUTPUT", True, False),
+}
+
+
+@pytest.mark.parametrize("name", ["detect", "simulate", "enginestatus"])
+def test_algorithm_is_registered_and_explains_itself(provider, name):
+    algorithm = provider.algorithm(name)
+    assert algorithm is not None
+    assert len(algorithm.shortHelpString()) > 100
+    assert algorithm.group()
+    assert not algorithm.icon().isNull()
+    assert algorithm.createInstance().name() == name
+
+
+def test_provider(provider):
+    assert provider.name() == "Marine Debris"
+    assert version() in provider.longName()
+    assert ICON.is_file()
+    assert not provider.icon().isNull()
+
+
+@pytest.mark.parametrize("name", list(DETECT))
+def test_parameters_of_detect(provider, name):
+    kind, default, optional, advanced = DETECT[name]
+    parameter = provider.algorithm("detect").parameterDefinition(name)
+    assert parameter.type() == kind
+    assert parameter.defaultValue() == default
+    assert bool(parameter.flags() & OPTIONAL) is optional
+    assert bool(parameter.flags() & ADVANCED) is advanced
+
+
+def test_detect_has_no_other_parameters(provider):
+    assert {p.name() for p in provider.algorithm("detect").parameterDefinitions()} == set(DETECT)
+
+
+def test_devices(provider):
+    assert provider.algorithm("detect").parameterDefinition("DEVICE").options() == ["auto", "cpu", "cuda", "mps"]
+
+
+def test_probability_is_ticked_in_the_dialog_only(provider):
+    parameter = provider.algorithm("detect").parameterDefinition("PROBABILITY")
+    assert parameter.createByDefault()
+    assert parameter.defaultValue() is None
+
+
+def test_outputs_of_detect(provider):
+    outputs = {output.name(): output.type() for output in provider.algorithm("detect").outputDefinitions()}
+    assert outputs == {
+        "PROBABILITY": "outputRaster",
+        "MASK": "outputRaster",
+        "DETECTIONS": "outputVector",
+        "DETECTION_COUNT": "outputNumber",
+        "DEBRIS_AREA_M2": "outputNumber",
+        "OBSERVED_AREA_M2": "outputNumber",
+        "NOT_OBSERVED_AREA_M2": "outputNumber",
+    }
+
+
+def test_files_get_endings_that_the_engine_writes(provider):
+    detect = provider.algorithm("detect")
+    assert detect.parameterDefinition("MASK").defaultFileExtension() == "tif"
+    assert QgsProcessingUtils.defaultVectorExtension() in ("gpkg", "geojson", "shp", "fgb")

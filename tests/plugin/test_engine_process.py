@@ -1,0 +1,169 @@
+"""The child process: what it says reaches the feedback, and whatever it does, QGIS gets an answer and goes on.
+
+These tests put small programs in the engine's place, to have it crash, hang or babble on purpose.
+"""
+
+import sys
+import textwrap
+import time
+
+import pytest
+from debris_qgis.engine_environment import Engine
+from debris_qgis.engine_process import KEPT_LOGS, EngineCancelled, EngineError, EngineProcess, explain
+
+
+@pytest.fixture
+def engine(tmp_path):
+    """Makes an EngineProcess whose package `engine` is the given program."""
+
+    def make(program):
+        package = tmp_path / "fake" / "engine"
+        package.mkdir(parents=True)
+        (package / "__main__.py").write_text(
+            "import json, os, signal, sys, time\n"
+            "request = json.loads(sys.stdin.readline())\n"
+            "def say(**message): print(json.dumps(message), flush=True)\n" + textwrap.dedent(program)
+        )
+        from pathlib import Path
+
+        return EngineProcess(Engine(Path(sys.executable), "a test", package.parent), tmp_path / "logs")
+
+    return make
+
+
+def logs(process):
+    return sorted(process.folder.glob("*.log"))
+
+
+def test_request_and_messages(engine, feedback):
+    process = engine(
+        """
+        say(type="started")
+        say(type="progress", fraction=0.5, message="half")
+        say(type="log", level="warning", message="careful")
+        say(type="log", level="info", message="ä and 水")
+        say(type="result", result={"got": request})
+        """
+    )
+    result = process.run("detect", {"input": "a"}, feedback, ["/nowhere/mask.tif"])
+    assert result["got"]["job"] == "detect"
+    assert result["got"]["protocol"] == 1
+    assert result["got"]["request"]["input"] == "a"
+    assert result["got"]["request"]["job_id"].isalnum()
+    assert feedback.progress() == 50
+    assert feedback.lines == ["half", "careful", "ä and 水"]
+    assert logs(process) == []
+
+
+def test_an_error_keeps_its_code_and_message(engine, feedback):
+    process = engine('say(type="error", code="bands", message="no B8"); sys.exit(1)')
+    with pytest.raises(EngineError, match="^no B8$") as caught:
+        process.run("detect", {}, feedback)
+    assert caught.value.code == "bands"
+
+
+def test_a_bug_names_the_log(engine, feedback):
+    process = engine('print("Traceback …", file=sys.stderr); say(type="error", code="internal", message="It failed."); sys.exit(1)')
+    with pytest.raises(EngineError) as caught:
+        process.run("detect", {}, feedback)
+    (log,) = logs(process)
+    assert str(log) in str(caught.value)
+    assert "Traceback" in log.read_text()
+
+
+def test_killed_is_explained_with_the_log_and_leaves_nothing(engine, feedback, tmp_path):
+    process = engine(
+        f"""
+        from pathlib import Path
+        folder = Path({str(tmp_path)!r}) / (".debris-" + request["request"]["job_id"])
+        folder.mkdir()
+        (folder / "mask.tif").write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+        """
+    )
+    with pytest.raises(EngineError, match=r"signal 9.*memory") as caught:
+        process.run("detect", {}, feedback, [str(tmp_path / "mask.tif")])
+    assert str(logs(process)[0]) in str(caught.value)
+    assert not list(tmp_path.glob(".debris-*"))
+    assert not (tmp_path / "mask.tif").exists()
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["time.sleep(60)", "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nsys.stdin.readline()\ntime.sleep(60)", "while True: say(type='x')"],
+)
+def test_cancel_ends_it_within_two_seconds_whatever_it_does(engine, feedback, program):
+    process = engine('say(type="progress", fraction=0.1, message="begun")\n' + textwrap.dedent(program))
+    feedback.cancel_at = "begun"
+    begin = time.monotonic()
+    with pytest.raises(EngineCancelled):
+        process.run("detect", {}, feedback)
+    # The limit is 2 seconds from the cancel; starting Python takes its part of this.
+    assert time.monotonic() - begin < 4
+
+
+def test_the_engine_is_asked_before_it_is_ended(engine, feedback, tmp_path):
+    process = engine(
+        f"""
+        say(type="progress", fraction=0.1, message="begun")
+        open({str(tmp_path / "said")!r}, "w").write(sys.stdin.readline())
+        """
+    )
+    feedback.cancel_at = "begun"
+    with pytest.raises(EngineCancelled):
+        process.run("detect", {}, feedback)
+    assert (tmp_path / "said").read_text() == "cancel\n"
+
+
+def test_noise_on_either_stream_does_no_harm(engine, feedback):
+    process = engine(
+        """
+        sys.stderr.write("x" * 3_000_000)
+        print("not json"); print("[1, 2]"); print("{}")
+        sys.stdout.write("y" * 3_000_000 + chr(10))
+        say(type="result", result={"ok": 1})
+        """
+    )
+    assert process.run("detect", {}, feedback) == {"ok": 1}
+
+
+def test_an_end_without_an_answer(engine, feedback):
+    with pytest.raises(EngineError, match=r"exit code 7"):
+        engine("sys.exit(7)").run("detect", {}, feedback)
+
+
+def test_a_missing_package_is_named(engine, feedback):
+    with pytest.raises(EngineError, match=r"No module named 'torchh'.*Check Engine"):
+        engine("import torchh").run("detect", {}, feedback)
+
+
+def test_a_python_that_cannot_start(tmp_path, feedback):
+    broken = tmp_path / "python"
+    broken.write_text("no program")
+    with pytest.raises(EngineError, match="cannot be started"):
+        EngineProcess(Engine(broken, "a test", tmp_path), tmp_path / "logs").run("detect", {}, feedback)
+
+
+def test_old_logs_go(engine, feedback):
+    process = engine("sys.exit(1)")
+    process.folder.mkdir()
+    for number in range(KEPT_LOGS + 10):
+        (process.folder / f"{number}.log").touch()
+    with pytest.raises(EngineError):
+        process.run("detect", {}, feedback)
+    assert len(logs(process)) == KEPT_LOGS
+
+
+@pytest.mark.parametrize(
+    ("code", "tail", "words"),
+    [
+        (-9, "", "no memory left"),
+        (-11, "", "crashed (signal 11)"),
+        (1, "x\nImportError: libgomp.so.1: cannot open\n", "libgomp.so.1"),
+        (127, "error while loading shared libraries: libpython", "library"),
+        (1, "terminate called … std::bad_alloc", "ran out of memory"),
+        (5, "", "exit code 5"),
+    ],
+)
+def test_explanations(code, tail, words):
+    assert words in explain(code, tail)
