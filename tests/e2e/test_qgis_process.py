@@ -1,0 +1,107 @@
+"""Detect by qgis_process, from the built plugin, on real imagery."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from osgeo import gdal, ogr
+from tools.qgis_process import QgisProcessError
+
+gdal.UseExceptions()
+PATCH = "S2_22-12-20_18QYF/S2_22-12-20_18QYF_0.tif"
+
+
+def _detect(qgis, source: object, folder: Path, **values: object) -> dict:
+    outputs = {"MASK": folder / "mask.tif", "PROBABILITY": folder / "probability.tif", "DETECTIONS": folder / "detections.gpkg"}
+    return qgis.run("debris:detect", {"INPUT": source, **outputs, **values})
+
+
+def _mask(folder: Path) -> np.ndarray:
+    return gdal.Open(str(folder / "mask.tif")).ReadAsArray()
+
+
+def test_the_provider_is_listed(qgis) -> None:
+    listed = qgis.call("list")
+    for name in ("debris:detect", "debris:simulate", "debris:enginestatus"):
+        assert name in listed
+
+
+def test_help_names_every_parameter(qgis) -> None:
+    text = qgis.call("help", "debris:detect")
+    for name in ("INPUT", "MODEL", "THRESHOLD", "EXTENT", "BANDS", "PROBABILITY", "MASK", "DETECTIONS", "DEBRIS_AREA_M2"):
+        assert name in text
+
+
+def test_the_engine_is_ready(qgis) -> None:
+    assert qgis.run("debris:enginestatus", {})["READY"] is True
+
+
+def test_real_patch_with_the_bundled_model(qgis, marida: Path, tmp_path: Path) -> None:
+    source = marida / "patches" / PATCH
+    result = _detect(qgis, source, tmp_path)
+    patch, mask = gdal.Open(str(source)), gdal.Open(str(tmp_path / "mask.tif"))
+    assert mask.GetGeoTransform() == patch.GetGeoTransform()
+    assert (mask.RasterXSize, mask.RasterYSize) == (patch.RasterXSize, patch.RasterYSize)
+    assert mask.GetSpatialRef().IsSame(patch.GetSpatialRef())
+    detections = ogr.Open(str(tmp_path / "detections.gpkg"))
+    areas = [feature["area_m2"] for feature in detections.GetLayer()]
+    assert sum(areas) == pytest.approx((_mask(tmp_path) == 1).sum() * 100)
+    assert result["DEBRIS_AREA_M2"] == pytest.approx(sum(areas))
+    assert result["DETECTION_COUNT"] == len(areas)
+    for name in ("mask.qml", "probability.qml", "detections.qml"):
+        assert (tmp_path / name).is_file()
+
+
+def test_labelled_debris_is_found_in_real_patches(qgis, marida: Path, tmp_path: Path) -> None:
+    """The labelled debris of the patch that has the most of it; no threshold is tuned here."""
+    labels = {p: (gdal.Open(str(p)).ReadAsArray() == 1) for p in sorted(marida.glob("patches/S2_22-12-20_18QYF/*_cl.tif"))}
+    path, debris = max(labels.items(), key=lambda item: item[1].sum())
+    _detect(qgis, path.with_name(path.name.replace("_cl", "")), tmp_path)
+    found = (_mask(tmp_path) == 1) & debris
+    assert found.sum() >= 0.3 * debris.sum()
+
+
+def test_the_same_as_without_qgis(qgis, marida: Path, toy_model: str, tmp_path: Path) -> None:
+    """What QGIS passes on is what was asked: the toy model's answer is known."""
+    source = marida / "patches" / PATCH
+    _detect(qgis, source, tmp_path, MODEL=toy_model, THRESHOLD=0.3)
+    b8 = gdal.Open(str(source)).ReadAsArray()[7]
+    expected = 1 / (1 + np.exp(-200.0 * (b8 - 0.1))) >= 0.3
+    assert (_mask(tmp_path) == 1).sum() == expected.sum()
+
+
+def test_accra(qgis, accra_vrt: str, tmp_path: Path) -> None:
+    """Eleven single-band files of a coast: zeros are no data, and something floats there."""
+    begin = time.monotonic()
+    result = _detect(qgis, accra_vrt, tmp_path)
+    print(f"Accra took {time.monotonic() - begin:.0f} s")  # noqa: T201 - for whoever reads the test's output
+    zeros = (gdal.Open(accra_vrt).ReadAsArray() == 0).all(axis=0)
+    mask = _mask(tmp_path)
+    np.testing.assert_array_equal(mask == 255, zeros)
+    assert result["NOT_OBSERVED_AREA_M2"] == pytest.approx(zeros.sum() * 9.968823957883366 * 9.996142982184331, rel=1e-6)
+    assert ((mask == 1) | (mask == 2)).sum() > 100
+
+
+def test_practice_scene_then_detect(qgis, tmp_path: Path) -> None:
+    scene = tmp_path / "scene.tif"
+    qgis.run("debris:simulate", {"WIDTH": 256, "HEIGHT": 256, "SEED": 1, "OUTPUT": scene, "LABELS": tmp_path / "labels.tif"})
+    assert _detect(qgis, scene, tmp_path)["OBSERVED_AREA_M2"] > 0
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"INPUT": "none.tif"}, "There is no raster none.tif"),
+        ({"THRESHOLD": 1.5}, "The threshold is 1.5: it must lie between 0 and 1"),
+        ({"BANDS": "B1=99"}, "BANDS has B1=99, but the raster has 11 band"),
+        ({"MASK": "/proc/mask.tif"}, "/proc cannot be written to"),
+    ],
+)
+def test_bad_input(qgis, marida: Path, toy_model: str, tmp_path: Path, values: dict, message: str) -> None:
+    inputs = {"INPUT": marida / "patches" / PATCH, "MODEL": toy_model, "MASK": tmp_path / "mask.tif", **values}
+    with pytest.raises(QgisProcessError, match=message):
+        qgis.run("debris:detect", inputs)
+    assert list(tmp_path.iterdir()) == []
