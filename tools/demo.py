@@ -34,6 +34,8 @@ CREDIT_SATELLITE = "Contains modified Copernicus Sentinel data."
 PRACTICE = {"SEED": 1, "WIDTH": 512, "HEIGHT": 512}
 # Values of the mask that were looked at: clear water, marine debris, other floating matter.
 OBSERVED = (0, 1, 2)
+# The same number in a mask and in MARIDA's classes.
+DEBRIS = 1
 SAMPLE_PIXELS = 1000
 MIN_WATER_SHARE = 0.05
 # The range of values to show, in the spread of water and in its brightness: the wider of the two is taken.
@@ -70,7 +72,7 @@ def detect(qgis: QgisProcess, scene: Path, folder: Path) -> Results:
 
 
 def look(scene: Path, mask: Path) -> dict[str, Any]:
-    """What the map needs to know of the rasters: the colour bands with their ranges, and the mask's values."""
+    """What the map needs to know of the rasters: colour bands with their ranges, the mask's values, and the model."""
     with gdal_settings(), rasterio.open(scene) as image, rasterio.open(mask) as classes:
         labels = [BandLabel(text or "") for text in image.descriptions]
         try:
@@ -80,6 +82,7 @@ def look(scene: Path, mask: Path) -> dict[str, Any]:
         step = max(1, max(image.height, image.width) // SAMPLE_PIXELS)
         size = (-(-image.height // step), -(-image.width // step))
         states = classes.read(1, out_shape=size)
+        tags = classes.tags()
         numbers = (red, green, blue, infrared)
         values = np.stack([image.read(number, out_shape=size) for number in numbers]).astype(np.float64)
     seen = values[:, np.isin(states, OBSERVED) & np.isfinite(values).all(axis=0)]
@@ -90,7 +93,8 @@ def look(scene: Path, mask: Path) -> dict[str, Any]:
         {"band": number, "low": low, "high": high}
         for number, (low, high) in zip((red, green, blue), _ranges(shown[:3]), strict=True)
     ]
-    return {"colour": colour, "mask_values": np.unique(states).tolist()}
+    model = f"Model {tags.get('MODEL', 'unknown')}, threshold {tags.get('THRESHOLD', 'unknown')}."
+    return {"colour": colour, "mask_values": np.unique(states).tolist(), "model": model}
 
 
 def _ranges(bands: npt.NDArray[np.float64]) -> list[tuple[float, float]]:
@@ -147,6 +151,15 @@ def summary(figures: dict[str, Any]) -> str:
     return f"{found}, {debris:,.0f} m² in all; {observed / 1e6:,.2f} km² observed, {rest / 1e6:,.2f} km² not observed"
 
 
+def against_truth(mask: Path, labels: Path) -> str:
+    """How the debris found in a practice scene compares with the debris that was put there, pixel by pixel."""
+    with rasterio.open(mask) as found, rasterio.open(labels) as true:
+        flagged, debris = found.read(1) == DEBRIS, true.read(1) == DEBRIS
+    hits = np.count_nonzero(flagged & debris)
+    others = np.count_nonzero(flagged & ~debris)
+    return f"of {np.count_nonzero(debris)} true debris pixels, {hits} were found; {others} other pixels were flagged"
+
+
 def run(scene: Path | None, folder: Path) -> None:
     """Make what is missing below `folder`, run, and print where everything is and what was found."""
     profile_root = folder / "profile"
@@ -170,6 +183,8 @@ def run(scene: Path | None, folder: Path) -> None:
     started = time.monotonic()
     results = detect(qgis, scene, outputs)
     print(f"detected in {time.monotonic() - started:.0f} s: {summary(results.figures)}")
+    if (labels := outputs / "labels.tif").is_file():
+        print(against_truth(results.mask, labels))
     picture = draw(results, title, credit, outputs)
     for label, path in (
         ("plugin", plugin),

@@ -273,7 +273,7 @@ def draw(description: dict) -> None:
     sheet.legend(shown, legend, MARGIN, BOTTOM_TOP)
     sheet.scale_bar(shown, 212, BOTTOM_TOP + 2)
     sheet.north_arrow(shown, MARGIN + 277 - 12, BOTTOM_TOP + 2)
-    sheet.text(description["credit"], MARGIN, 199, 277, 5, 7.5)
+    sheet.text(f"{description['credit']} {description['model']}", MARGIN, 199, 277, 5, 7.5)
     sheet.export(description["picture"])
 
 
