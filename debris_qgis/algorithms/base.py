@@ -17,6 +17,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
     DISPLAY_NAME = ""
     GROUP = ""
     GROUP_ID = ""
+    HELP = ""
 
     @staticmethod
     def tr(text):
@@ -38,6 +39,10 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
     def groupId(self):  # noqa: N802
         """The group's id, the same in every language."""
         return self.GROUP_ID
+
+    def shortHelpString(self):  # noqa: N802
+        """The help beside the dialog; QGIS would show the source's line ends as paragraphs."""
+        return self.tr(" ".join(self.HELP.split()))
 
     def icon(self):
         """The plugin's icon."""

@@ -52,14 +52,11 @@ class DetectAlgorithm(EngineAlgorithm):
     DISPLAY_NAME = "Detect Marine Debris"
     GROUP = "Detection"
     GROUP_ID = "detection"
+    HELP = HELP
 
     def tags(self):
         """Words that find the algorithm in the toolbox."""
         return ["plastic", "litter", "sargassum", "sentinel", "segmentation", "neural network", "ocean"]
-
-    def shortHelpString(self):  # noqa: N802
-        """The help beside the dialog."""
-        return self.tr(HELP)
 
     def initAlgorithm(self, configuration=None):  # noqa: N802
         """Declare parameters and outputs."""

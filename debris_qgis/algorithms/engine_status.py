@@ -17,10 +17,7 @@ class EngineStatusAlgorithm(EngineAlgorithm):
     DISPLAY_NAME = "Check Engine"
     GROUP = "Engine"
     GROUP_ID = "engine"
-
-    def shortHelpString(self):  # noqa: N802
-        """The help beside the dialog."""
-        return self.tr(HELP)
+    HELP = HELP
 
     def initAlgorithm(self, configuration=None):  # noqa: N802
         """Declare outputs."""

@@ -26,10 +26,7 @@ class SimulateAlgorithm(EngineAlgorithm):
     DISPLAY_NAME = "Make Practice Scene"
     GROUP = "Practice"
     GROUP_ID = "practice"
-
-    def shortHelpString(self):  # noqa: N802
-        """The help beside the dialog."""
-        return self.tr(HELP)
+    HELP = HELP
 
     def initAlgorithm(self, configuration=None):  # noqa: N802
         """Declare parameters and outputs."""

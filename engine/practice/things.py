@@ -112,15 +112,19 @@ def matter(rng: Rng, conditions: Conditions, ingredient: str) -> Patch:
     kinds = FLOATING[ingredient]
     kind, number, _ = kinds[rng.choice(len(kinds), p=[share for *_, share in kinds])]
     spectra = conditions.draw_floating(rng, kind, number, rng.random(int(present.sum())))
-    # Brighter pixels stand where the matter is denser, as far as chance allows.
-    order = np.argsort(np.argsort(padded[present] * np.exp(rng.normal(0, 0.5, len(spectra)))))
     placed = np.zeros((*padded.shape, 11), dtype=np.float32)
-    placed[present] = spectra[np.argsort(spectra[:, 7])][order]
+    placed[present] = _ranked(rng, spectra, padded[present])
     fraction = np.where(present, np.clip(padded / padded.max(), 0, 1) * rng.uniform(0.1, 0.55), 0)
     fraction = np.where(dense, 1, fraction).astype(np.float32)
     _halo(rng, fraction, placed, present)
     middle = [-(side // 2) for side in padded.shape]
     return Patch(middle[0], middle[1], fraction, placed, np.where(dense, number, 0).astype(np.uint8))
+
+
+def _ranked(rng: Rng, spectra: Array, strength: Array) -> Array:
+    """Spectra (count, 11), the brighter ones where `strength` (count,) is greater, as far as chance allows."""
+    order = np.argsort(np.argsort((strength + 0.05) * np.exp(rng.normal(0, 0.5, len(strength)))))
+    return np.asarray(spectra[np.argsort(spectra[:, 7])][order])
 
 
 def _halo(rng: Rng, fraction: Array, spectra: Array, present: npt.NDArray[np.bool_]) -> None:
@@ -148,13 +152,15 @@ def ship(rng: Rng, conditions: Conditions) -> Patch:
     hull = _mean4(hull)
     side = 2 * half + 1
     spectra = np.zeros((side, side, 11), dtype=np.float32)
-    spectra[hull > 0] = conditions.draw(rng, SHIP, _object_normal(rng, int((hull > 0).sum()), 0.6))
+    drawn = conditions.draw(rng, SHIP, _object_normal(rng, int((hull > 0).sum()), 0.6))
+    spectra[hull > 0] = _ranked(rng, drawn, hull[hull > 0])
     classes = np.where(hull > 0.45, SHIP, 0).astype(np.uint8)
     fraction = np.where(classes == SHIP, 1, hull * rng.uniform(0.3, 0.9))
     if tail:
         trail = _mean4(_trail(rng, along, across, length, beam, tail))
         here = (trail > 0.02) & (classes == 0)
-        spectra[here] = conditions.draw(rng, WAKE, _object_normal(rng, int(here.sum()), 0.5))
+        drawn = conditions.draw(rng, WAKE, _object_normal(rng, int(here.sum()), 0.5))
+        spectra[here] = _ranked(rng, drawn, trail[here])
         strong = here & (trail > 0.4)
         classes[strong] = WAKE
         fraction = np.where(here, np.where(strong, 1, np.maximum(trail, 0.3 * fraction)), fraction)

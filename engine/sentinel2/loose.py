@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import rasterio
 from rasterio.errors import RasterioError
 
 from engine.bands import BandLabel, band_from_label
@@ -16,7 +15,7 @@ from engine.sentinel2.contents import BandSource, Product
 from engine.sentinel2.metadata import parse_time
 from engine.sentinel2.naming import FileName, read_name
 from engine.sentinel2.stac import Asset, StacItem
-from engine.sentinel2.vrt import SourceGrid, source_grid
+from engine.sentinel2.vrt import SourceGrid, opened, source_grid
 
 __all__ = ["LooseFile", "open_acolite", "open_loose"]
 
@@ -172,7 +171,7 @@ def open_acolite(path: str) -> Product:
         RasterError: the file cannot be read, or holds no Rayleigh-corrected reflectance.
     """
     try:
-        with rasterio.open(path) as dataset:
+        with opened(path) as dataset:
             layers = {name.rpartition(":")[2]: name for name in dataset.subdatasets}
             attributes = {key.rpartition("#")[2].lower(): value for key, value in dataset.tags().items()}
     except (RasterioError, OSError) as error:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from xml.etree import ElementTree
 from xml.etree.ElementTree import SubElement
@@ -20,7 +21,7 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from engine.errors import RasterError
 
-__all__ = ["Layer", "SourceGrid", "source_grid", "vrt_text"]
+__all__ = ["Layer", "SourceGrid", "opened", "source_grid", "vrt_text"]
 
 # GDAL's names of NumPy's types.
 GDAL_TYPES = {
@@ -70,16 +71,23 @@ def source_grid(path: str) -> SourceGrid:
         RasterError: the file cannot be opened as a raster.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(path) as dataset:
-                dtype = dataset.dtypes[0] if dataset.count else ""
-                return SourceGrid(
-                    dataset.width, dataset.height, dataset.transform, dataset.crs, dtype, dataset.count, dataset.nodata,
-                    tuple(dataset.scales), tuple(dataset.offsets),
-                )  # fmt: skip
+        with opened(path) as dataset:
+            dtype = dataset.dtypes[0] if dataset.count else ""
+            return SourceGrid(
+                dataset.width, dataset.height, dataset.transform, dataset.crs, dtype, dataset.count, dataset.nodata,
+                tuple(dataset.scales), tuple(dataset.offsets),
+            )  # fmt: skip
     except (RasterioError, OSError) as error:
         raise RasterError(f"{path} cannot be opened as a raster: {error}. Is the file complete?") from error
+
+
+@contextmanager
+def opened(path: str) -> Iterator[rasterio.DatasetReader]:
+    """A dataset for its header's sake, without a warning where it has no place: containers of rasters have none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path) as dataset:
+            yield dataset
 
 
 def vrt_text(layers: Sequence[Layer], tags: Mapping[str, str], onto: SourceGrid | None = None) -> str:

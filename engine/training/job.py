@@ -41,6 +41,7 @@ WEAK_SHARE = 2.0
 # Inverse frequency to this power weighs the classes: fully inverse, one foam pixel would outweigh a hundred of water.
 WEIGHT_POWER = 0.5
 MOSAIC_SHARE = 0.2
+MEASURED_TILES = 400
 STRETCH, CONTRAST_WINDOWS, STEM = 8.0, (5, 15), 48
 DATA_SEED, VALIDATION_SEED = 1, 500_000
 
@@ -97,17 +98,19 @@ def train(request: TrainRequest, monitor: Monitor = silent) -> TrainResult:
     )
 
 
-def _started(path: str, config: NetworkConfig) -> SEUNet:
-    """The network of a model file, to go on from.
+def _started(path: str, config: NetworkConfig) -> tuple[SEUNet, ModelCard]:
+    """The network of a model file, to go on from, and its card.
 
     Raises:
         ModelError: the file cannot be used, or holds another network.
     """
-    network, _, _ = modelfile.load(Path(path))
+    network, card, _ = modelfile.load(Path(path))
     if replace(network.config, dropout=config.dropout) != config:
         raise ModelError(f"{path} holds the network {network.config}; asked for was {config}. Choose the same width.")
+    if card.bands != MARIDA_ORDER or card.classes != CLASSES:
+        raise ModelError(f"{path} tells other classes or bands apart than this training does: train from scratch.")
     network.dropout.p = config.dropout
-    return network
+    return network, card
 
 
 def _sources(request: TrainRequest) -> tuple[TileSource, TileSource]:
@@ -136,9 +139,9 @@ class _Session:
             bands=len(MARIDA_ORDER), classes=len(CLASSES), width=request.width, dropout=request.dropout,
             contrast_windows=CONTRAST_WINDOWS, stretch=STRETCH, stem=STEM,
         )  # fmt: skip
-        network = SEUNet(config)
+        network, self.start = SEUNet(config), None
         if request.start_from:
-            network = _started(request.start_from, config)
+            network, self.start = _started(request.start_from, config)
         self.network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = WeightAverage(self.network)
         self.optimiser = torch.optim.AdamW(
@@ -150,17 +153,21 @@ class _Session:
         self.source, self.kept = _sources(request)
 
     def prepare(self, monitor: Monitor) -> None:
-        """Count classes, and measure what normalises the bands: median and deviation of the training tiles."""
+        """Count classes, and measure what normalises the bands: median and deviation, from some of the tiles."""
         counts = np.zeros(256, dtype=np.int64)
         values = []
-        tick = _Counter(monitor, len(self.source), self.request.batch_size, "Making practice tiles")
-        for batch in batches(self.source, range(len(self.source)), self.request.batch_size):
+        chosen = np.random.default_rng([self.request.seed, 4]).permutation(len(self.source))[:MEASURED_TILES].tolist()
+        tick = _Counter(monitor, len(chosen), self.request.batch_size, "Making practice tiles")
+        for batch in batches(self.source, chosen, self.request.batch_size):
             tick()
             counts += np.bincount(batch.classes.numpy().ravel(), minlength=256)
             values.append(batch.reflectance.movedim(1, -1)[batch.observed][::97].numpy())
         pixels = np.concatenate(values)
-        self.mean = torch.from_numpy(np.median(pixels, axis=0)).to(self.device)
-        self.std = torch.from_numpy(pixels.std(axis=0)).to(self.device)
+        mean, std = np.median(pixels, axis=0), pixels.std(axis=0)
+        if self.start is not None:
+            # Weights that go on are worth something with their own normalisation only.
+            mean, std = (np.array(v, dtype=np.float32) for v in (self.start.mean, self.start.std))
+        self.mean, self.std = (torch.from_numpy(v).to(self.device) for v in (mean, std))
         counts[0] = 0
         by_channel = np.array([counts[list(entry.marida)].sum() for entry in self.classes])
         self.loss = CombinedLoss(class_weights(by_channel, WEIGHT_POWER)).to(self.device)
@@ -259,11 +266,14 @@ class _Session:
         return network, card, final
 
     def _training(self) -> dict[str, Any]:
-        request = {
-            name: value for name, value in asdict(self.request).items() if name not in ("model", "job_id", "device")
-        }
+        places = ("model", "job_id", "device", "threads", "textures", "start_from")
+        request = {name: value for name, value in asdict(self.request).items() if name not in places}
+        data = "practice scenes from published spectra of MARIDA's train and val scenes and of Duarte and Azevedo"
+        if self.request.textures:
+            data += f"; practice things painted on real images of {Path(self.request.textures).name}"
         return {
-            "data": "practice scenes from published spectra of MARIDA's train and val scenes and of Duarte and Azevedo",
+            "data": data,
+            "started_from": self.start.training if self.start is not None else None,
             "track": "clean: no pixel of MARIDA's test split",
             "epochs_done": self.progress.epoch,
             "best_epoch": self.progress.best_epoch + 1,
@@ -277,7 +287,8 @@ def _metrics(validation: Validation) -> dict[str, Any]:
     return {
         "data": "practice tiles of signature scenes that were not trained on, pixels weighted as MARIDA's labels",
         "debris": {"f1": round(debris.f1, 4), "precision": round(debris.precision, 4),
-                   "recall": round(debris.recall, 4), "iou": round(debris.iou, 4), "ece": round(validation.debris.calibration_error(), 5)},
+                   "recall": round(debris.recall, 4), "iou": round(debris.iou, 4),
+                   "ece": round(validation.debris.calibration_error(), 5)},
         "floating": {"f1": round(floating.f1, 4), "precision": round(floating.precision, 4),
                      "recall": round(floating.recall, 4), "iou": round(floating.iou, 4)},
         "flagged_share_by_class": {str(number): round(share, 5) for number, share in validation.flagged.items()},

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from affine import Affine
+
 from engine.bands import BAND_NAMES, MARIDA_ORDER
 from engine.sentinel2.safe import NATIVE_RESOLUTION
 
@@ -34,7 +35,7 @@ L1C_PRODUCT = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
       </Datatake>
       <Product_Organisation>
         <Granule_List>
-          <Granule granuleIdentifier="S2A_OPER_MSI_L1C_TL_EPAE_20200728T194508_A026634_{tile}_N{baseline}" imageFormat="JPEG2000">
+          <Granule granuleIdentifier="S2A_OPER_MSI_L1C_TL_EPAE_20200728T194508_A026634_{tile}_N{baseline}">
 {images}
           </Granule>
         </Granule_List>
@@ -118,9 +119,8 @@ def write_l1c(
 ) -> Path:
     """An L1C SAFE below `folder` whose images hold top-of-atmosphere reflectance (bands, height, width).
 
-    Args:
-        cloud: True where the product's own cloud mask has opaque cloud (baselines from 04.00 on).
-        native: coarse bands are stored at 20 m and 60 m, of each block its upper left pixel; else all at 10 m.
+    `cloud` is where the product's own mask has opaque cloud. With `native`, coarse bands are stored at 20 m and
+    60 m, of each block its upper left pixel; else all are stored at 10 m. `observed` is False where DN is 0.
     """
     late = int(baseline.split(".")[0]) >= 4
     offset = -1000 if late else 0
@@ -169,8 +169,7 @@ def write_l2a(
 ) -> Path:
     """An L2A SAFE below `folder` with the real metadata of the product `template`, offset as that metadata says.
 
-    Args:
-        classes: the scene classification at 10 m, (height, width); water everywhere where None.
+    `classes` is the scene classification at 10 m, (height, width); all water where None. The rest as in `write_l1c`.
     """
     product = template.name.removeprefix("esa_")
     safe = folder / product
