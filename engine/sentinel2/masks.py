@@ -8,6 +8,7 @@ pixels more on each side, and cut them off the result.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ __all__ = [
     "GlintMeter",
     "MaskOptions",
     "classes_to_flags",
-    "cloud_like",
+    "grey_like",
     "land_like",
     "reason_mask",
     "reasons_from_flags",
@@ -50,6 +51,9 @@ LAND_B11 = 0.03
 # A cloud is bright in B2 and, other than foam and floating matter, in B11 too. The limits lie above the class means of
 # every water of MARIDA's train and val scenes (scene_signatures.csv), in hazy and glinting ones too.
 CLOUD_B2, CLOUD_B11 = 0.07, 0.055
+# In a clear scene thinner cloud shows: this much brighter than the scene's water, but never below a lowest level.
+ABOVE_WATER_B2, ABOVE_WATER_B11 = 0.02, 0.025
+LOWEST_B2, LOWEST_B11 = 0.05, 0.03
 # Clouds are grey. Bare soil and sand are redder (B4 over B2) and brighter in B11, vegetation in B8.
 CLOUD_RED, CLOUD_NIR, CLOUD_SWIR = 1.25, 1.3, 1.35
 
@@ -73,6 +77,10 @@ class MaskOptions:
     land up to twice this length."""
     cloud_core_width: int = 5
     """Cloud narrower than this everywhere is none: foam, ships, bright floating matter."""
+    cloud_b2: float = CLOUD_B2
+    """Reflectance in B2 above which it may be cloud."""
+    cloud_b11: float = CLOUD_B11
+    """The same in B11; see `for_scene`."""
 
     def __post_init__(self) -> None:
         for name, low, high in (
@@ -80,6 +88,26 @@ class MaskOptions:
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise RequestError(f"{name} is {getattr(self, name)}: it must lie between {low} and {high}.")
+
+    def for_scene(
+        self, blue: npt.NDArray[np.float32], green: npt.NDArray[np.float32], swir: npt.NDArray[np.float32]
+    ) -> MaskOptions:
+        """These options with cloud levels set by a scene's own water: in clear scenes thinner cloud is found.
+
+        Args:
+            blue: B2 of observed pixels from all over the scene, of any shape; and so B3 and B11.
+            green: see blue.
+            swir: see blue.
+        """
+        water = ~land_like(green, swir) & (swir < self.cloud_b11)
+        if not water.any():
+            return self
+        levels = float(np.median(blue[water])) + ABOVE_WATER_B2, float(np.median(swir[water])) + ABOVE_WATER_B11
+        return dataclasses.replace(
+            self,
+            cloud_b2=float(np.clip(levels[0], LOWEST_B2, self.cloud_b2)),
+            cloud_b11=float(np.clip(levels[1], LOWEST_B11, self.cloud_b11)),
+        )
 
     @property
     def halo(self) -> int:
@@ -124,12 +152,13 @@ def reason_mask(
     missing = [name for name in needed if name not in bands]
     if missing:
         raise BandError(f"To tell land and cloud, {', '.join(missing)} is needed too; there is {', '.join(bands)}.")
+    chosen = options or MaskOptions()
     blue, green, red, nir, swir = (reflectance[bands.index(name)] for name in needed)
-    cirrus = reflectance[bands.index("B10")] if "B10" in bands else None
-    cloudy = cloud_like(blue, green, red, nir, swir, cirrus)
-    return reasons_from_flags(
-        land_like(green, swir) & ~cloudy, _joined(cloudy, cloud), observed, options, bright_like(blue, swir)
-    )
+    bright = (blue > chosen.cloud_b2) & (swir > chosen.cloud_b11)
+    cloudy = bright & grey_like(blue, green, red, nir, swir)
+    if "B10" in bands:
+        cloudy |= reflectance[bands.index("B10")] > CIRRUS_B10
+    return reasons_from_flags(land_like(green, swir) & ~cloudy, _joined(cloudy, cloud), observed, chosen, bright)
 
 
 def land_like(green: npt.NDArray[np.float32], swir: npt.NDArray[np.float32]) -> Flags:
@@ -141,23 +170,15 @@ def land_like(green: npt.NDArray[np.float32], swir: npt.NDArray[np.float32]) -> 
     return (swir > green) & (swir > LAND_B11)
 
 
-def cloud_like(
+def grey_like(
     blue: npt.NDArray[np.float32],
     green: npt.NDArray[np.float32],
     red: npt.NDArray[np.float32],
     nir: npt.NDArray[np.float32],
     swir: npt.NDArray[np.float32],
-    cirrus: npt.NDArray[np.float32] | None = None,
 ) -> Flags:
-    """Where it is bright in B2 and B11, and grey from B2 over B3, B4 and B8 to B11; or where B10 shows cirrus."""
-    grey = (red < CLOUD_RED * blue) & (nir < CLOUD_NIR * blue) & (swir < CLOUD_SWIR * green)
-    clouds = bright_like(blue, swir) & grey
-    return clouds if cirrus is None else clouds | (cirrus > CIRRUS_B10)
-
-
-def bright_like(blue: npt.NDArray[np.float32], swir: npt.NDArray[np.float32]) -> Flags:
-    """Where B2 and B11 are as bright as in a cloud, whatever the colour."""
-    return (blue > CLOUD_B2) & (swir > CLOUD_B11)
+    """Where reflectance is about the same from B2 over B4 and B8 to B11, as in clouds."""
+    return (red < CLOUD_RED * blue) & (nir < CLOUD_NIR * blue) & (swir < CLOUD_SWIR * green)
 
 
 def classes_to_flags(classes: npt.NDArray[np.uint8]) -> tuple[Flags, Flags, Flags]:
