@@ -56,7 +56,7 @@ install: ## Put the built plugin into the QGIS profile below QGIS_CUSTOM_CONFIG_
 
 model: ## Train the default model on practice scenes, the way the bundled one was trained (hours).
 	@tools/setup.sh engine
-	@PATH="$(CURDIR)/.venv/bin:$$PATH" tools/train_default_model.sh
+	@PYTHON=$(ENGINE_PYTHON) tools/train_default_model.sh
 
 evaluate: ## Score a model: DATA=<MARIDA-layout folder> [SPLIT=<list>] [MODEL=<file>] [PROTOCOL=strict|floating]; JSON last.
 	@test -n "$(DATA)" || { echo 'Say which data: make evaluate DATA=<folder with patches/ and splits/>' >&2; exit 2; }
