@@ -143,7 +143,8 @@ def draw(results: Results, title: str, credit: str, folder: Path) -> Path:
 
 def summary(figures: dict[str, Any]) -> str:
     """One sentence on what was found and how much was looked at."""
-    found = f"{figures['DETECTION_COUNT']} detections"
+    count = figures["DETECTION_COUNT"]
+    found = f"{count} detection{'' if count == 1 else 's'}"
     areas = [figures.get(name) for name in ("DEBRIS_AREA_M2", "OBSERVED_AREA_M2", "NOT_OBSERVED_AREA_M2")]
     if any(area is None for area in areas):
         return f"{found}; areas are unknown, the raster has no coordinate system"
@@ -207,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"There is no file {options.scene}.\n")
         return 1
     try:
-        run(options.scene and options.scene.absolute(), options.folder.absolute())
+        run(options.scene and options.scene.resolve(), options.folder.absolute())
     except (DemoError, InstallError, PackageError, QgisProcessError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

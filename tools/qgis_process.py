@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+NOISE = ("XDG_RUNTIME_DIR not set", "setapi() is deprecated")
 PYTHONS = ("/usr/bin/python3", "/usr/local/bin/python3", "python3")
 
 
@@ -51,7 +52,8 @@ class QgisProcess:
         except subprocess.TimeoutExpired as error:
             raise QgisProcessError(f"{' '.join(command)} took more than {timeout:.0f} seconds.") from error
         if done.returncode != 0:
-            raise QgisProcessError(f"{' '.join(command)} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
+            said = _said(done.stdout + done.stderr)
+            raise QgisProcessError(f"qgis_process {' '.join(arguments[:3])} failed ({done.returncode}):\n{said}")
         return done.stdout
 
     def run(self, algorithm: str, parameters: Mapping[str, Any], timeout: float | None = None) -> dict[str, Any]:
@@ -65,6 +67,12 @@ class QgisProcess:
         # Libraries may write lines of their own before the JSON object.
         results: dict[str, Any] = json.loads(text[text.index("{") :])["results"]
         return results
+
+
+def _said(text: str) -> str:
+    """What a failed run said, each line once, without what QGIS says on every machine of this kind."""
+    lines = dict.fromkeys(line for line in text.splitlines() if line.strip())
+    return "\n".join(line for line in lines if not any(noise in line for noise in NOISE))
 
 
 def headless_environment(profile_root: Path | None = None) -> dict[str, str]:
