@@ -67,6 +67,8 @@ class Product:
     """Centre wavelengths in nm, where the metadata has them."""
     missing: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Bands that the metadata lists without the file being there, with the file's name."""
+    source_level: str | None = None
+    """The level of the files, where `level` is another because bands are corrected while they are read."""
 
     def __post_init__(self) -> None:
         ordered = {name: self.bands[name] for name in BAND_NAMES if name in self.bands}
@@ -79,6 +81,7 @@ class Product:
         known = {
             "product_id": self.product_id,
             "level": self.level,
+            "source_level": self.source_level,
             "processing_baseline": self.processing_baseline,
             "sensing_time": time,
             "tile": self.tile,

@@ -15,7 +15,8 @@ Bodhaine et al., On Rayleigh optical depth calculations, J. Atmos. Oceanic Techn
 each band's centre wavelength.
 
 Angles are means over a granule, one a band, as in ACOLITE's fixed geometry. The correction is then linear in each band,
-so `corrected_product` writes it into scale and offset, and nothing downstream has to know.
+so `corrected_product` writes it into scale and offset, and nothing downstream has to know. Within the three granules
+whose angle grids we have, rho_r differs from that of the mean angles by up to 0.006 in B1, 0.003 in B2 and 0.001 in B4.
 """
 
 from __future__ import annotations
@@ -262,7 +263,7 @@ def corrected_product(product: Product, *, pressure_hpa: float = PRESSURE, sea_s
         for name, path, through in zip(names, terms.path, terms.transmittance, strict=True)
     }
     log.info("Rayleigh correction: %s.", ", ".join(f"{n} {p:.4f}" for n, p in zip(names, terms.path, strict=True)))
-    return dataclasses.replace(product, level="Rayleigh-corrected", bands=MappingProxyType(bands))
+    return dataclasses.replace(product, level="Rayleigh-corrected", source_level="L1C", bands=MappingProxyType(bands))
 
 
 def _fold(product: Product, name: str, path: float, through: float) -> BandSource:

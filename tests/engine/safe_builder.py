@@ -33,6 +33,7 @@ L1C_PRODUCT = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
         <SPACECRAFT_NAME>Sentinel-2A</SPACECRAFT_NAME>
         <DATATAKE_SENSING_START>2020-07-28T16:08:29.024Z</DATATAKE_SENSING_START>
       </Datatake>
+      <Query_Options completeSingleTile="true"><PRODUCT_FORMAT>SAFE_COMPACT</PRODUCT_FORMAT></Query_Options>
       <Product_Organisation>
         <Granule_List>
           <Granule granuleIdentifier="S2A_OPER_MSI_L1C_TL_EPAE_20200728T194508_A026634_{tile}_N{baseline}">
@@ -64,8 +65,7 @@ L1C_GRANULE = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
     <Tile_Geocoding metadataLevel="Brief">
       <HORIZONTAL_CS_NAME>WGS84 / UTM zone 16N</HORIZONTAL_CS_NAME>
       <HORIZONTAL_CS_CODE>EPSG:32616</HORIZONTAL_CS_CODE>
-      <Size resolution="10"><NROWS>{size}</NROWS><NCOLS>{size}</NCOLS></Size>
-      <Geoposition resolution="10"><ULX>399960</ULX><ULY>1800000</ULY><XDIM>10</XDIM><YDIM>-10</YDIM></Geoposition>
+{grids}
     </Tile_Geocoding>
     <Tile_Angles metadataLevel="Standard">
       <Mean_Sun_Angle>
@@ -150,7 +150,7 @@ def write_l1c(
         for n in range(13)
     )
     (safe / granule / "MTD_TL.xml").write_text(L1C_GRANULE.format(
-        tile=L1C_TILE, baseline=baseline, size=reflectance.shape[1], views=views, mask=mask,
+        tile=L1C_TILE, baseline=baseline, grids=_grids(*reflectance.shape[1:]), views=views, mask=mask,
         mask_kind="MSK_CLASSI" if late else "MSK_CLOUDS", **ANGLES,
     ))  # fmt: skip
     return safe
@@ -216,6 +216,15 @@ def write_image(path: Path, array: np.ndarray, step: int) -> None:
         transform=Affine(step, 0, ORIGIN[0], 0, -step, ORIGIN[1]), **profile,
     ) as dataset:  # fmt: skip
         dataset.write(thinned, 1)
+
+
+def _grids(height: int, width: int) -> str:
+    return "\n".join(
+        f'<Size resolution="{step}"><NROWS>{height * 10 // step}</NROWS><NCOLS>{width * 10 // step}</NCOLS></Size>'
+        f'<Geoposition resolution="{step}"><ULX>{ORIGIN[0]:.0f}</ULX><ULY>{ORIGIN[1]:.0f}</ULY>'
+        f"<XDIM>{step}</XDIM><YDIM>-{step}</YDIM></Geoposition>"
+        for step in (10, 20, 60)
+    )
 
 
 def _layers(reflectance: np.ndarray, names: tuple[str, ...], cirrus: float) -> dict[str, np.ndarray]:

@@ -163,7 +163,7 @@ def test_the_written_granule_has_angles_of_every_band() -> None:
     angles = "<ZENITH_ANGLE>3</ZENITH_ANGLE><AZIMUTH_ANGLE>4</AZIMUTH_ANGLE>"
     views = f'<Mean_Viewing_Incidence_Angle bandId="8">{angles}</Mean_Viewing_Incidence_Angle>'
     text = L1C_GRANULE.format(
-        tile="T16PCC", baseline="02.09", size=60, views=views, mask="m", mask_kind="MSK_CLOUDS", sun_zenith=1,
+        tile="T16PCC", baseline="02.09", grids="", views=views, mask="m", mask_kind="MSK_CLOUDS", sun_zenith=1,
         sun_azimuth=2, view_zenith=0, view_azimuth=0,
     )  # fmt: skip
     found = granule_metadata(text.encode(), "MTD_TL.xml")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from rasterio.windows import Window as RasterWindow
 from safe_builder import ORIGIN, UTM, to_dn, write_image, write_l1c, write_l2a, zip_folder
 from scipy.io import netcdf_file
 
@@ -89,6 +90,12 @@ def test_l2a_as_folder_zip_metadata_and_subdataset(tmp_path: Path, scene: Scene,
 @pytest.mark.parametrize("baseline", ["02.09", "05.10"])
 def test_l1c(tmp_path: Path, scene: Scene, baseline: str) -> None:
     safe = write_l1c(tmp_path, scene[0], baseline=baseline, observed=scene[1])
+    with opened(str(safe / "MTD_MSIL1C.xml")) as dataset:
+        subdatasets = dataset.subdatasets
+    assert len(subdatasets) == 4
+    for name in (*subdatasets, f"SENTINEL2_L1C_TILE:{next(safe.glob('GRANULE/*/MTD_TL.xml'))}:10m"):
+        if name.split(":")[2] in ("10m", "20m", "60m"):
+            check(open_product(name), scene, 1e-4 if baseline < "04" else -1)
     for way in (safe, zip_folder(safe), safe / "MTD_MSIL1C.xml", safe.parent):
         if way == safe.parent:
             safe.with_suffix(".zip").unlink()
@@ -127,6 +134,19 @@ def test_coarse_pixels_are_repeated_and_not_smoothed(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found[0], numbers[1])
     np.testing.assert_array_equal(found[1], numbers[9, ::2, ::2].repeat(2, 0).repeat(2, 1))
     np.testing.assert_array_equal(found[2], numbers[0, ::6, ::6].repeat(6, 0).repeat(6, 1))
+
+
+def test_any_window_is_a_piece_of_the_whole(tmp_path: Path) -> None:
+    """Windows that begin and end within a coarse pixel must not shift it."""
+    rng = np.random.default_rng(3)
+    product = open_product(write_l1c(tmp_path, rng.uniform(0.01, 0.3, (11, 240, 240)).astype(np.float32)))
+    with rasterio.open(product.as_vrt(("B2", "B11", "B1"))) as dataset:
+        whole = dataset.read()
+        for _ in range(40):
+            height, width = rng.integers(1, 200, 2)
+            row, col = rng.integers(0, 241 - height), rng.integers(0, 241 - width)
+            part = dataset.read(window=RasterWindow(col, row, width, height))
+            np.testing.assert_array_equal(part, whole[:, row : row + height, col : col + width])
 
 
 def test_scene_classification(tmp_path: Path, scene: Scene) -> None:

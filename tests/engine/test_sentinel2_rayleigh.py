@@ -244,6 +244,7 @@ def test_a_product_comes_back_corrected(tmp_path: Path, baseline: str) -> None:
     np.testing.assert_allclose(read(corrected), truth, atol=3e-4)
     with rasterio.open(corrected.as_vrt()) as dataset:
         assert dataset.tags()["level"] == "Rayleigh-corrected"
+        assert dataset.tags()["source_level"] == "L1C"
         assert dataset.offsets[10] == product.bands["B10"].offset
     with pytest.raises(RequestError, match="only L1C can be Rayleigh-corrected"):
         corrected_product(corrected)
