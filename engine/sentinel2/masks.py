@@ -198,8 +198,10 @@ def reasons_from_flags(
     touch it, up to CLOUD_REACH.
     """
     chosen = options or MaskOptions()
-    solid = _grown_back(_opened(land & observed, chosen.core_width), land & observed, chosen.reach)
-    covered = _opened(cloud & observed, chosen.cloud_core_width)
+    # Where there is no data, land and cloud may go on: a strip of beach at the edge of what was cut is no driftwood.
+    hidden = ~observed
+    solid = _grown_back(_opened(land | hidden, chosen.core_width), land | hidden, chosen.reach) & land & observed
+    covered = _opened(cloud | hidden, chosen.cloud_core_width) & cloud & observed
     if bright is not None:
         covered = _grown_back(covered, (covered | bright) & observed, CLOUD_REACH)
     mask = np.full(land.shape, LOOK, dtype=np.uint8)

@@ -119,6 +119,16 @@ def test_no_data_goes_first_and_makes_no_shore() -> None:
     assert (mask[:, 30:] == LOOK).all()
 
 
+def test_a_strip_of_beach_beside_no_data_is_land() -> None:
+    image = canvas()
+    image[:, :40] = 0
+    paint(image, slice(40, 43), slice(None), SAND)
+    mask = reason_mask(image, MARIDA_ORDER, image[0] != 0, options=CALM)
+    assert (mask[:40] == NO_DATA).all()
+    assert (mask[40:43] == LAND).all()
+    assert (mask[43:] == LOOK).all()
+
+
 def test_cirrus_from_b10() -> None:
     image = np.concatenate([canvas(), np.full((1, 120, 120), 0.001, dtype=np.float32)])
     image[11, 40:80, 40:80] = 0.02
