@@ -21,6 +21,8 @@ class FileTree(ABC):
 
     place: str
     """The place as a person knows it, for messages."""
+    inner: str
+    """The tree's own path with forward slashes: on the disk for a folder, in the archive for a zip."""
 
     @cached_property
     @abstractmethod
@@ -39,6 +41,10 @@ class FileTree(ABC):
     def below(self, name: str) -> FileTree:
         """The tree below a folder of this tree; the same tree for an empty name."""
 
+    @abstractmethod
+    def at(self, inner: str) -> FileTree:
+        """The tree at another path of the same disk or archive."""
+
 
 class Folder(FileTree):
     """Files in a folder."""
@@ -46,6 +52,7 @@ class Folder(FileTree):
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self.place = str(self.path)
+        self.inner = self.path.as_posix()
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -78,6 +85,10 @@ class Folder(FileTree):
         """The tree below a folder of this tree."""
         return Folder(self.path / name) if name else self
 
+    def at(self, inner: str) -> FileTree:
+        """The tree at another path of the same disk."""
+        return Folder(Path(inner or "/"))
+
 
 class Zip(FileTree):
     """Files in a zip, which stays packed: GDAL reads through /vsizip/."""
@@ -86,6 +97,7 @@ class Zip(FileTree):
         self.path = path.absolute()
         self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self.place = f"{self.path}/{self.prefix}".rstrip("/") if self.prefix else str(self.path)
+        self.inner = self.prefix.rstrip("/")
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -114,6 +126,10 @@ class Zip(FileTree):
     def below(self, name: str) -> FileTree:
         """The tree below a folder of this tree."""
         return Zip(self.path, self.prefix + name) if name else self
+
+    def at(self, inner: str) -> FileTree:
+        """The tree at another path of the same archive."""
+        return Zip(self.path, inner)
 
 
 def _broken(path: Path, error: Exception) -> RasterError:

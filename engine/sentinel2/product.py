@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from engine.errors import RasterError
 from engine.sentinel2.contents import BandSource, CloudMask, Product
-from engine.sentinel2.files import FileTree, Folder, file_tree
+from engine.sentinel2.files import FileTree, file_tree
 from engine.sentinel2.loose import LooseFile, open_acolite, open_loose
 from engine.sentinel2.naming import RASTER_ENDINGS, is_picture
 from engine.sentinel2.safe import find_products, open_safe
@@ -20,6 +20,7 @@ _SUBDATASET = re.compile(
     r"SENTINEL2_(?:L1C|L2A|L1C_TILE):\"?(?P<path>.+?\.xml)\"?:(?P<what>10m|20m|60m|TCI|PREVIEW)(?::EPSG_\d+)?",
     re.IGNORECASE,
 )
+_GRANULE = re.compile(r"(?:(?P<root>.*)/)?GRANULE/(?P<name>[^/]+)(?:/[^/]+)?/?")
 _RASTER_FOLDER = re.compile(r"(?:IMG_DATA/)?(?:R(?:10|20|60)m/)?[^/]+", re.IGNORECASE)
 
 
@@ -27,8 +28,10 @@ def is_product(path: str) -> bool:
     """Whether a path looks like one for `open_product` rather than for GDAL: a folder, zip, metadata or NetCDF."""
     if _SUBDATASET.fullmatch(path):
         return True
-    plain = path.split("/vsizip/")[-1]
-    return Path(path).is_dir() or Path(plain).suffix.lower() in (".zip", ".xml", ".nc", ".json", ".safe")
+    ending = PurePosixPath(path).suffix.lower()
+    if path.startswith("/vsizip/"):
+        return ending not in RASTER_ENDINGS
+    return Path(path).is_dir() or ending in (".zip", ".xml", ".nc", ".json", ".safe")
 
 
 def open_product(path: str | Path | Sequence[str | Path]) -> Product:
@@ -102,29 +105,29 @@ def _from_file(tree: FileTree, file: str) -> Product:
 
 
 def _from_metadata_file(tree: FileTree, file: str) -> Product:
-    parts = PurePosixPath(tree.place, file).parts
-    if "GRANULE" in parts and "MTD_MSI" not in file.upper():
-        return _from_granule(tree.place if "/" not in file else f"{tree.place}/{PurePosixPath(file).parent}")
+    match = _GRANULE.fullmatch(f"{tree.inner}/{file}" if tree.inner else file)
+    if match:
+        return _from_granule(tree, match)
     inside = PurePosixPath(file).parent.as_posix()
     root = tree.below("" if inside == "." else inside)
     return open_safe(root, PurePosixPath(file).name)
 
 
-def _from_granule(folder: str) -> Product:
-    """A product from the folder of one of its granules."""
-    root, name = re.fullmatch(r"(.*?)/?GRANULE/([^/]+)/?", PurePosixPath(folder.replace("\\", "/")).as_posix()).groups()  # type: ignore[union-attr]
-    tree, _ = file_tree(root)
-    products = find_products(tree)
+def _from_granule(tree: FileTree, match: re.Match[str]) -> Product:
+    """A product from the path of one of its granules."""
+    root = tree.at(match["root"] or "")
+    products = find_products(root)
     if "" not in products:
         raise RasterError(
-            f"{folder} is a granule whose product's MTD_MSIL1C.xml or MTD_MSIL2A.xml is not beside GRANULE."
+            f"{match['name']} is a granule whose product's MTD_MSIL1C.xml or MTD_MSIL2A.xml is not beside GRANULE."
         )
-    return open_safe(tree, products[""], name)
+    return open_safe(root, products[""], match["name"])
 
 
 def _from_tree(tree: FileTree) -> Product:
-    if isinstance(tree, Folder) and tree.path.parent.name == "GRANULE":
-        return _from_granule(tree.place)
+    match = _GRANULE.fullmatch(tree.inner)
+    if match:
+        return _from_granule(tree, match)
     products = find_products(tree)
     if len(products) > 1:
         listed = ", ".join(root.rstrip("/") or products[root] for root in sorted(products)[:3])

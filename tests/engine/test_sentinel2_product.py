@@ -75,7 +75,9 @@ def test_l2a_as_folder_zip_metadata_and_subdataset(tmp_path: Path, scene: Scene,
     ways = [
         safe, str(safe), safe / "MTD_MSIL2A.xml", granule, granule / "MTD_TL.xml", packed, f"/vsizip/{packed}",
         f"/vsizip/{packed}/{safe.name}", f"/vsizip/{packed}/{safe.name}/MTD_MSIL2A.xml",
-        f"/vsizip/{{{packed}}}/{safe.name}/MTD_MSIL2A.xml", *[name for name in subdatasets if ":TCI:" not in name],
+        f"/vsizip/{{{packed}}}/{safe.name}/MTD_MSIL2A.xml", f"/vsizip/{packed}/{safe.name}/GRANULE/{granule.name}",
+        f"/vsizip/{packed}/{safe.name}/GRANULE/{granule.name}/MTD_TL.xml", granule / "IMG_DATA",
+            *[name for name in subdatasets if ":TCI:" not in name],
     ]  # fmt: skip
     # Without an offset reflectance begins at DN 1.
     lowest = 1e-4 if baseline < "04" else -1
@@ -351,6 +353,7 @@ def test_a_band_that_no_file_holds(tmp_path: Path, scene: Scene) -> None:
 )
 def test_what_is_a_product(tmp_path: Path, name: str, expected: bool) -> None:
     assert is_product(str(tmp_path / name)) is expected
+    assert not is_product("/vsizip/x.zip/B02.tif")
 
 
 def test_the_text_says_nothing_of_files_it_does_not_need(tmp_path: Path, scene: Scene) -> None:
