@@ -25,7 +25,7 @@ ORDER_BY_COUNT = {
 }
 
 # Lowest and highest centre wavelength in nm that is taken for the band: Sentinel-2A, B and C differ by some nm (ESA's
-# spectral response functions, COPE-GSEG-EOPG-TN-15-0007), and MARIDA rounds (440, 1600, 2200). B8 and B8A must not meet.
+# spectral response functions, COPE-GSEG-EOPG-TN-15-0007), and MARIDA rounds (440, 1600, 2200). B8 and B8A may not meet.
 WAVELENGTHS = {
     "B1": (435, 450),
     "B2": (480, 500),
@@ -173,8 +173,6 @@ def _by_label(labels: Sequence[BandLabel]) -> dict[str, int]:
         found[name] = number
     if not found and len(labels) in ORDER_BY_COUNT:
         kind, order = ORDER_BY_COUNT[len(labels)]
-        log.warning(
-            "The bands have no names; %d bands are taken in %s order (%s).", len(labels), kind, " ".join(order)
-        )
+        log.warning("The bands have no names; %d bands are taken in %s order (%s).", len(labels), kind, " ".join(order))
         return {name: number for number, name in enumerate(order, 1)}
     return found

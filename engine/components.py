@@ -1,7 +1,7 @@
 """Detections from rows of pixels: 8-connected components, found and measured as the rows come in.
 
-A block of rows is labelled by SciPy; components that touch across two blocks are joined. What stays in memory is one row
-of labels, a few sums a component, and the outlines of what was found: nothing that grows with the scene.
+A block of rows is labelled by SciPy; components that touch across two blocks are joined. What stays in memory is one
+row of labels, a few sums a component, and the outlines of what was found: nothing that grows with the scene.
 """
 
 from __future__ import annotations

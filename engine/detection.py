@@ -199,9 +199,7 @@ class _Run:
             if inside.any():
                 window = Window(row + first, left, min(64, len(hits) - first), width)
                 reflectance[:, inside] = self.scene.read(window)[0][:, rows[inside] - first, cols[inside] - left]
-        return measures_of(
-            self.predictor.card.bands, reflectance, probability[hits], rows + row, cols, self.ground
-        )
+        return measures_of(self.predictor.card.bands, reflectance, probability[hits], rows + row, cols, self.ground)
 
     def finish(self, monitor: Monitor) -> DetectResult:
         """Complete the outputs, still under their staged names.

@@ -113,7 +113,9 @@ def driver_for(path: str) -> str:
     """
     suffix = Path(path).suffix.lower()
     if suffix not in DRIVERS:
-        raise OutputError(f"Detections cannot be written as {suffix or 'a file without ending'}: use {', '.join(DRIVERS)}.")
+        raise OutputError(
+            f"Detections cannot be written as {suffix or 'a file without ending'}: use {', '.join(DRIVERS)}."
+        )
     return DRIVERS[suffix]
 
 

@@ -63,7 +63,9 @@ class DetectRequest:
     probability: str | None = _option(None, text="Cloud Optimized GeoTIFF to write: probability of debris, NaN no data")
     detections: str | None = _option(None, text="vector file to write: one polygon a detection")
     model: str | None = _option(None, text="model file; the bundled model where none is named")
-    threshold: float | None = _option(None, text="probability from which a pixel is debris, 0 to 1; else the model's own")
+    threshold: float | None = _option(
+        None, text="probability from which a pixel is debris, 0 to 1; else the model's own"
+    )
     bands: str | None = _option(None, text="band numbers, as B1=1,B2=2,…; else bands are found by name")
     scale: float | None = _option(None, text="reflectance = stored number x scale + offset; else from the file")
     offset: float | None = _option(None, text="see scale; in reflectance, so -0.1 for baselines 04.00 and later")

@@ -50,7 +50,7 @@ def labels_on_grid(source: LabelSource, grid: Grid) -> npt.NDArray[np.uint8]:
     """Class numbers on a grid, uint8 (height, width); 0 is not labelled.
 
     Raises:
-        DataError: the labels cannot be read, have no class field, hold a number that is no class, or lie beside the grid.
+        DataError: the labels cannot be read, have no class field, hold a number that is no class, or lie elsewhere.
     """
     try:
         with rasterio.open(source.path) as dataset:
@@ -66,8 +66,8 @@ def _from_raster(dataset: rasterio.DatasetReader, grid: Grid) -> npt.NDArray[np.
     if dataset.crs is None or grid.crs is None:
         if (dataset.height, dataset.width) != (grid.height, grid.width):
             raise DataError(
-                f"{dataset.name} is {dataset.height} x {dataset.width} pixels and the raster {grid.height} x {grid.width}; "
-                "without a CRS they must be of the same size."
+                f"{dataset.name} is {dataset.height} x {dataset.width} pixels, the raster {grid.height} x {grid.width} "
+                "and without a CRS they must be of one size."
             )
         classes = dataset.read(1)
     else:
@@ -142,12 +142,14 @@ def _checked(name: str, classes: npt.NDArray[np.float64]) -> npt.NDArray[np.uint
     strange = sorted({float(value) for value in np.unique(classes)} - set(range(HIGHEST_CLASS + 1)))
     if strange:
         listed = ", ".join(f"{value:g}" for value in strange[:5])
-        raise DataError(f"{name} has the label values {listed}: classes are whole numbers from 1 to {HIGHEST_CLASS}, 0 is no label.")
+        raise DataError(
+            f"{name} has the label values {listed}: classes are whole numbers from 1 to {HIGHEST_CLASS}, 0 is no label."
+        )
     return classes.astype(np.uint8)
 
 
 def patch_windows(labels: npt.NDArray[np.uint8], size: int) -> list[Window]:
-    """Patches of `size` pixels that hold every label, on a regular raster of patches; patches without labels are left out.
+    """Patches of `size` pixels that hold every label, on a regular grid of patches; those without labels are left out.
 
     Patches at the right and lower edge may reach beyond the grid.
     """
@@ -211,7 +213,7 @@ def _touching(windows: Sequence[Window]) -> list[list[Window]]:
 
 
 def _cut_in_two(group: list[Window], labels: npt.NDArray[np.uint8], share: float) -> list[list[Window]]:
-    """The two sides of the line of patches, across the group's longer axis, past which about `share` of the labels lie."""
+    """Two sides of a line of patches, across the group's longer axis, past which about `share` of the labels lie."""
     rows = {window.row for window in group}
     cols = {window.col for window in group}
     by_row = len(rows) >= len(cols)

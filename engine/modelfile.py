@@ -85,7 +85,9 @@ class ModelCard:
         if not all(math.isfinite(number) for number in numbers) or min(self.std) <= 0 or self.temperature <= 0:
             raise ModelError("The card's normalisation, thresholds or temperature are not usable numbers.")
         if not (0 <= self.threshold <= 1 and 0 <= self.floating_threshold <= 1):
-            raise ModelError(f"The card's thresholds are {self.threshold:g} and {self.floating_threshold:g}, not in 0-1.")
+            raise ModelError(
+                f"The card's thresholds are {self.threshold:g} and {self.floating_threshold:g}, not in 0-1."
+            )
         if not any(entry.role == "debris" for entry in self.classes):
             raise ModelError("The card has no class with the role debris.")
 
@@ -118,7 +120,9 @@ def read_card(path: Path) -> ModelCard:
         values = json.loads(text)
         version = values["format_version"]
         if version != FORMAT_VERSION:
-            raise ModelError(f"{path} has format version {version}, this engine reads {FORMAT_VERSION}: update the plugin.")
+            raise ModelError(
+                f"{path} has format version {version}, this engine reads {FORMAT_VERSION}: update the plugin."
+            )
         values["classes"] = tuple(
             ModelClass(**{**entry, "marida": tuple(entry.get("marida", ()))}) for entry in values["classes"]
         )

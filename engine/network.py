@@ -58,6 +58,7 @@ class SqueezeExcitation(nn.Module):
         self.excite = nn.Linear(hidden, channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Weigh the channels of `x`, (batch, channels, height, width)."""
         weights = torch.sigmoid(self.excite(F.relu(self.squeeze(x.mean(dim=(2, 3))))))
         return x * weights[:, :, None, None]
 

@@ -37,7 +37,9 @@ class Staging:
     def __enter__(self) -> Staging:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -51,7 +53,9 @@ class Staging:
         if final.is_dir():
             raise OutputError(f"{final} is a folder: give the name of a file to write.")
         if not final.parent.is_dir():
-            raise OutputError(f"There is no folder {final.parent} to write {final.name} to: make it, or choose another.")
+            raise OutputError(
+                f"There is no folder {final.parent} to write {final.name} to: make it, or choose another."
+            )
         if any(final == other for other, _ in self._outputs):
             raise OutputError(f"{final} is asked for as two different outputs: give each a name of its own.")
         staged = self.folder(final.parent) / str(len(self._outputs)) / final.name
@@ -66,7 +70,9 @@ class Staging:
             try:
                 folder.mkdir()
             except OSError as error:
-                raise OutputError(f"{beside} cannot be written to ({error.strerror}): choose another folder.") from error
+                raise OutputError(
+                    f"{beside} cannot be written to ({error.strerror}): choose another folder."
+                ) from error
             self._folders.append(folder)
         return folder
 
@@ -77,7 +83,9 @@ class Staging:
             OutputError: a file could not be moved; then all final names hold what they held before.
         """
         moves = [
-            (part, final.parent / part.name) for final, staged in self._outputs for part in sorted(staged.parent.iterdir())
+            (part, final.parent / part.name)
+            for final, staged in self._outputs
+            for part in sorted(staged.parent.iterdir())
         ]
         done: list[tuple[Path, Path | None]] = []
         target = None
@@ -89,7 +97,9 @@ class Staging:
             for replaced, previous in reversed(done):
                 with contextlib.suppress(OSError):
                     replaced.unlink(missing_ok=True) if previous is None else os.replace(previous, replaced)
-            raise OutputError(f"{target} cannot be replaced ({error.strerror}): is it open in another program?") from error
+            raise OutputError(
+                f"{target} cannot be replaced ({error.strerror}): is it open in another program?"
+            ) from error
         for final, _ in self._outputs:
             for suffix in STALE_SUFFIXES:
                 with contextlib.suppress(OSError):

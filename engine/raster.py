@@ -56,7 +56,7 @@ def gdal_settings() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Grid:
-    """Where pixels are: size, affine transform (pixel corner to CRS coordinates) and CRS, None where it is not known."""
+    """Where pixels are: size, affine transform (pixel corner to CRS coordinates) and CRS, None where unknown."""
 
     width: int
     height: int
@@ -107,8 +107,8 @@ class Scene:
         self._indexes = list(indexes)
         self._window = window
         self.grid = Grid(dataset.width, dataset.height, dataset.transform, dataset.crs).part(window)
-        # A mask beside the file or an alpha band (which GDAL takes for a mask only in rasters of few bands); a no-data tag
-        # is compared with the numbers that are read anyway.
+        # A mask beside the file or an alpha band (which GDAL takes for a mask only in rasters of few bands); a no-data
+        # tag is compared with the numbers that are read anyway.
         flags = dataset.mask_flag_enums[indexes[0] - 1]
         self._has_mask = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
         self._alpha = [i for i, kind in enumerate(dataset.colorinterp, 1) if kind == ColorInterp.alpha]
@@ -117,9 +117,9 @@ class Scene:
     def read(self, window: Window) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Reflectance, float32 (bands, height, width), and what was observed, bool (height, width).
 
-        A pixel is observed where every band has a number that is finite and not the no-data value, and not all bands are
-        0 (products and browser exports write 0 where there is no data, often without saying so). Elsewhere, and beyond
-        the grid, reflectance is 0.
+        A pixel is observed where every band has a number that is finite and not the no-data value, and not all bands
+        are 0 (products and browser exports write 0 where there is no data, often without saying so). Elsewhere, and
+        beyond the grid, reflectance is 0.
 
         Raises:
             RasterError: the file cannot be read there.
@@ -137,9 +137,7 @@ class Scene:
         return reflectance, observed
 
     def _read_stored(self, window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
-        place = RasterWindow(
-            window.col + self._window.col, window.row + self._window.row, window.width, window.height
-        )
+        place = RasterWindow(window.col + self._window.col, window.row + self._window.row, window.width, window.height)
         try:
             stored = self._dataset.read(self._indexes, window=place)
             masks = [self._dataset.read(self._alpha, window=place)] if self._alpha else []
@@ -307,5 +305,7 @@ class RasterSink:
     def __enter__(self) -> RasterSink:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._dataset.close()

@@ -17,7 +17,7 @@ __all__ = ["Scaling", "choose_scaling"]
 log = logging.getLogger(__name__)
 
 DN_SCALE = 1e-4
-# Clouds and snow reach reflectances somewhat above 1. Where half of all numbers lie above this, they are no reflectance.
+# Clouds and snow reach reflectances somewhat above 1. Where half of all numbers lie above it, they are no reflectance.
 HIGHEST_MEDIAN = 1.5
 
 
@@ -99,6 +99,6 @@ def _check(scaling: Scaling, sample: npt.NDArray[Any]) -> None:
     if not -0.5 < median < HIGHEST_MEDIAN:
         raise ReflectanceError(
             f"With scale {scaling.scale[0]:g} and offset {scaling.offset[0]:g} ({scaling.source}) the middle value "
-            f"{stored:g} becomes a reflectance of {median:g}, which cannot be. Set SCALE and OFFSET: for Sentinel-2 DN, "
+            f"{stored:g} becomes a reflectance of {median:g}, which cannot be. Set SCALE and OFFSET: for Sentinel-2 DN "
             "SCALE is 0.0001, and OFFSET is -0.1 from processing baseline 04.00 on, else 0."
         )

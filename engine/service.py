@@ -61,7 +61,9 @@ class _LogLines(logging.Handler):
         self._messages = messages
 
     def emit(self, record: logging.LogRecord) -> None:
-        level = "error" if record.levelno >= logging.ERROR else "warning" if record.levelno >= logging.WARNING else "info"
+        level = (
+            "error" if record.levelno >= logging.ERROR else "warning" if record.levelno >= logging.WARNING else "info"
+        )
         self._messages.send("log", level=level, message=record.getMessage())
 
 
@@ -138,7 +140,9 @@ def _parse(line: str) -> Any:
     except (ValueError, TypeError, KeyError) as error:
         raise RequestError(f"The request is no JSON object with protocol, job and request ({error}).") from error
     if protocol != PROTOCOL:
-        raise RequestError(f"The caller speaks protocol {protocol}, this engine {PROTOCOL}: update the older of the two.")
+        raise RequestError(
+            f"The caller speaks protocol {protocol}, this engine {PROTOCOL}: update the older of the two."
+        )
     if not isinstance(values, dict):
         raise RequestError("The request must be a JSON object.")
     return request_from_mapping(job, values)

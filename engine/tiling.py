@@ -1,7 +1,7 @@
 """Tiles that overlap and blend: scores of a scene of any size, from a network that sees one tile at a time.
 
-Along each axis, neighbouring tiles fade into each other by raised-cosine weights that sum to one at every pixel. Weights
-of the two axes multiply, so they sum to one in the plane too, and only one strip of scores is ever held in memory.
+Along each axis, neighbouring tiles fade into each other by raised-cosine weights that sum to one at every pixel. The
+weights of the two axes multiply, so they sum to one in the plane too, and only one strip of scores is ever in memory.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def blend(
         rows: tiling of the rows.
         cols: tiling of the columns.
         channels: how many scores a pixel has.
-        predict: takes one row of tiles and returns their scores in order, each of shape (channels, tile, tile), float32.
+        predict: takes one row of tiles and returns their scores in order, each float32 of (channels, tile, tile).
             NaN marks pixels that are not observed, and stays NaN.
 
     Yields:

@@ -25,8 +25,12 @@ OUTPUT = Path(__file__).parents[1] / "engine" / "practice"
 SHIFT = 0.01
 """Mixtures live in log(reflectance + SHIFT): reflectance is skewed, and a sample must not fall below about zero."""
 # Where the two sources name matter: MARIDA's classes, and the other floating matter that Duarte and Azevedo add.
-MARIDA = {"Marine Debris": "debris", "Dense Sargassum": "dense_sargassum", "Sparse Sargassum": "sparse_sargassum",
-          "Natural Organic Material": "organic"}
+MARIDA = {
+    "Marine Debris": "debris",
+    "Dense Sargassum": "dense_sargassum",
+    "Sparse Sargassum": "sparse_sargassum",
+    "Natural Organic Material": "organic",
+}
 OTHER = {
     "plastic": "plastic", "driftwood": "driftwood", "seaweed": "seaweed", "pumice": "pumice", "sea snot": "sea_snot"
 }  # fmt: skip

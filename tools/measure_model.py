@@ -5,8 +5,8 @@
     python tools/measure_model.py practice [--tiles 200]
 
 `marida`: both protocols with the model's own thresholds, an interval by resampling scenes, the share of unlabelled
-pixels flagged (all, and those farther than 3 pixels from labelled floating matter), and the calibration error. `accra`: how
-seaweed points are marked, on an L2A scene. `practice`: false detections on practice tiles without debris.
+pixels flagged (all, and those farther than 3 pixels from labelled floating matter), and the calibration error. `accra`:
+how seaweed points are marked, on an L2A scene. `practice`: false detections on practice tiles without debris.
 """
 
 from __future__ import annotations

@@ -61,9 +61,7 @@ class Canvas:
             fraction = np.where(self.classes[rows, cols] == LAND, 0, fraction)
         self.mix(rows, cols, fraction, np.moveaxis(patch.spectra[inside], -1, 0), patch.classes[inside])
 
-    def mix(
-        self, rows: slice, cols: slice, fraction: Array, spectra: Array, classes: npt.NDArray[np.uint8]
-    ) -> None:
+    def mix(self, rows: slice, cols: slice, fraction: Array, spectra: Array, classes: npt.NDArray[np.uint8]) -> None:
         """Mix `spectra` (11, height, width) into a part of the canvas by `fraction` (height, width)."""
         there = self.reflectance[:, rows, cols]
         there += fraction * (spectra - there)

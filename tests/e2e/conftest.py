@@ -40,7 +40,9 @@ def toy_model(tmp_path_factory) -> str:
     """A model file that says debris where B8 is above 0.1."""
     path = tmp_path_factory.mktemp("model") / "toy.safetensors"
     script = ROOT / "tests" / "engine" / "toy_model.py"
-    subprocess.run([str(ENGINE_PYTHON), str(script), str(path)], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    subprocess.run(
+        [str(ENGINE_PYTHON), str(script), str(path)], check=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
     return str(path)
 
 

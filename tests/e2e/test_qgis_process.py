@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from osgeo import gdal, ogr
+
 from tools.qgis_process import QgisProcessError
 
 gdal.UseExceptions()
@@ -15,7 +16,11 @@ PATCH = "S2_22-12-20_18QYF/S2_22-12-20_18QYF_0.tif"
 
 
 def _detect(qgis, source: object, folder: Path, **values: object) -> dict:
-    outputs = {"MASK": folder / "mask.tif", "PROBABILITY": folder / "probability.tif", "DETECTIONS": folder / "detections.gpkg"}
+    outputs = {
+        "MASK": folder / "mask.tif",
+        "PROBABILITY": folder / "probability.tif",
+        "DETECTIONS": folder / "detections.gpkg",
+    }
     return qgis.run("debris:detect", {"INPUT": source, **outputs, **values})
 
 
@@ -31,7 +36,17 @@ def test_the_provider_is_listed(qgis) -> None:
 
 def test_help_names_every_parameter(qgis) -> None:
     text = qgis.call("help", "debris:detect")
-    for name in ("INPUT", "MODEL", "THRESHOLD", "EXTENT", "BANDS", "PROBABILITY", "MASK", "DETECTIONS", "DEBRIS_AREA_M2"):
+    for name in (
+        "INPUT",
+        "MODEL",
+        "THRESHOLD",
+        "EXTENT",
+        "BANDS",
+        "PROBABILITY",
+        "MASK",
+        "DETECTIONS",
+        "DEBRIS_AREA_M2",
+    ):
         assert name in text
 
 
@@ -57,7 +72,9 @@ def test_real_patch_with_the_bundled_model(qgis, marida: Path, tmp_path: Path) -
 
 def test_labelled_debris_is_found_in_real_patches(qgis, marida: Path, tmp_path: Path) -> None:
     """The labelled debris of the patch that has the most of it; no threshold is tuned here."""
-    labels = {p: (gdal.Open(str(p)).ReadAsArray() == 1) for p in sorted(marida.glob("patches/S2_22-12-20_18QYF/*_cl.tif"))}
+    labels = {
+        p: (gdal.Open(str(p)).ReadAsArray() == 1) for p in sorted(marida.glob("patches/S2_22-12-20_18QYF/*_cl.tif"))
+    }
     path, debris = max(labels.items(), key=lambda item: item[1].sum())
     _detect(qgis, path.with_name(path.name.replace("_cl", "")), tmp_path)
     found = (_mask(tmp_path) == 1) & debris
@@ -81,13 +98,17 @@ def test_accra(qgis, accra_vrt: str, tmp_path: Path) -> None:
     zeros = (gdal.Open(accra_vrt).ReadAsArray() == 0).all(axis=0)
     mask = _mask(tmp_path)
     np.testing.assert_array_equal(mask == 255, zeros)
-    assert result["NOT_OBSERVED_AREA_M2"] == pytest.approx(zeros.sum() * 9.968823957883366 * 9.996142982184331, rel=1e-6)
+    assert result["NOT_OBSERVED_AREA_M2"] == pytest.approx(
+        zeros.sum() * 9.968823957883366 * 9.996142982184331, rel=1e-6
+    )
     assert ((mask == 1) | (mask == 2)).sum() > 100
 
 
 def test_practice_scene_then_detect(qgis, tmp_path: Path) -> None:
     scene = tmp_path / "scene.tif"
-    qgis.run("debris:simulate", {"WIDTH": 256, "HEIGHT": 256, "SEED": 1, "OUTPUT": scene, "LABELS": tmp_path / "labels.tif"})
+    qgis.run(
+        "debris:simulate", {"WIDTH": 256, "HEIGHT": 256, "SEED": 1, "OUTPUT": scene, "LABELS": tmp_path / "labels.tif"}
+    )
     assert _detect(qgis, scene, tmp_path)["OBSERVED_AREA_M2"] > 0
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from engine.bands import MARIDA_ORDER
 from toy_model import write_toy_model
+
+from engine.bands import MARIDA_ORDER
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 UTM = "EPSG:32630"

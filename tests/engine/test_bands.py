@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
+
 from engine.bands import L1C_ORDER, L2A_ORDER, MARIDA_ORDER, BandLabel, band_from_label, match_bands, parse_mapping
 from engine.errors import BandError
 

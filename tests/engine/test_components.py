@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from engine.components import Component, ComponentCollector
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
+
+from engine.components import Component, ComponentCollector
 
 
 def _collect(hits: np.ndarray, values: np.ndarray, cuts: list[int]) -> list[Component]:
@@ -25,7 +26,9 @@ def test_blocks_give_what_the_whole_gives(hits: np.ndarray, data: st.DataObject)
     values = np.arange(hits.size, dtype=float).reshape(hits.shape)
     components = _collect(hits, values, cuts)
     labels, count = ndimage.label(hits, structure=np.ones((3, 3)))
-    expected = sorted((values[labels == n].sum(), values[labels == n].max(), (labels == n).sum()) for n in range(1, count + 1))
+    expected = sorted(
+        (values[labels == n].sum(), values[labels == n].max(), (labels == n).sum()) for n in range(1, count + 1)
+    )
     assert sorted((c.sums[0], c.maxima[0], c.pixels) for c in components) == expected
     for component in components:
         assert component.geometry.is_valid

@@ -13,6 +13,7 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
+
 from engine.bands import MARIDA_ORDER
 from engine.errors import BandError, Cancelled, EngineError, OutputError, RasterError, ReflectanceError, RequestError
 from engine.jobs import DetectRequest, DetectResult, run
@@ -215,10 +216,14 @@ def test_no_crs_works_and_areas_are_unknown(detector: Detector, make_raster, sce
     assert "areas, longitudes and latitudes are unknown" in caplog.text
 
 
-@pytest.mark.parametrize(("crs", "x", "y", "size"), [("EPSG:4326", 10.0, 60.0, 9e-5), ("EPSG:3857", 1113194.9, 8399737.9, 20.0)])
+@pytest.mark.parametrize(
+    ("crs", "x", "y", "size"), [("EPSG:4326", 10.0, 60.0, 9e-5), ("EPSG:3857", 1113194.9, 8399737.9, 20.0)]
+)
 def test_areas_are_true_on_degrees_and_web_mercator(detector: Detector, make_raster, scene, crs, x, y, size) -> None:
     result = detector(make_raster(scene, crs=crs, transform=Affine(size, 0, x, 0, -size, y)))
-    utm_corners = rasterio.warp.transform(crs, "EPSG:32632", [x, x + 60 * size, x + 60 * size, x], [y, y, y - 40 * size, y - 40 * size])
+    utm_corners = rasterio.warp.transform(
+        crs, "EPSG:32632", [x, x + 60 * size, x + 60 * size, x], [y, y, y - 40 * size, y - 40 * size]
+    )
     total = shapely.Polygon(zip(*utm_corners, strict=True)).area
     assert result.observed_area_m2 == pytest.approx(total, rel=0.002)
     assert detector.table()["area_m2"].sum() == pytest.approx(result.debris_area_m2)
@@ -237,7 +242,9 @@ def test_vector_formats(detector: Detector, make_raster, scene: np.ndarray, suff
 
 def test_geojson_is_in_degrees(detector: Detector, make_raster, scene: np.ndarray) -> None:
     detector(make_raster(scene), vector="found.geojson")
-    assert all(-180 <= x <= 180 and -90 <= y <= 90 for s in detector.table()["geometry"] for x, y in s.envelope.exterior.coords)
+    assert all(
+        -180 <= x <= 180 and -90 <= y <= 90 for s in detector.table()["geometry"] for x, y in s.envelope.exterior.coords
+    )
 
 
 def _left(folder: Path) -> list[str]:
@@ -257,7 +264,13 @@ def _left(folder: Path) -> list[str]:
     ],
 )
 def test_bad_input_gives_one_message_and_leaves_nothing(
-    detector: Detector, make_raster, scene: np.ndarray, tmp_path: Path, kind: str, error: type[EngineError], message: str
+    detector: Detector,
+    make_raster,
+    scene: np.ndarray,
+    tmp_path: Path,
+    kind: str,
+    error: type[EngineError],
+    message: str,
 ) -> None:
     text = tmp_path / "notes.tif"
     text.write_text("not a raster")
@@ -291,13 +304,17 @@ def test_outputs_that_cannot_be_written(detector: Detector, make_raster, scene: 
     assert _left(detector.folder) == []
 
 
-@pytest.mark.parametrize("values", [{"threshold": 1.5}, {"min_pixels": 0}, {"scale": 0.0}, {"device": "tpu"}, {"tile_overlap": -1}])
+@pytest.mark.parametrize(
+    "values", [{"threshold": 1.5}, {"min_pixels": 0}, {"scale": 0.0}, {"device": "tpu"}, {"tile_overlap": -1}]
+)
 def test_values_out_of_range(values: dict[str, object]) -> None:
     with pytest.raises(RequestError, match=next(iter(values))):
         DetectRequest(input="a.tif", mask="b.tif", **values)
 
 
-def test_an_earlier_result_stands_until_the_new_one_is_complete(detector: Detector, make_raster, scene: np.ndarray) -> None:
+def test_an_earlier_result_stands_until_the_new_one_is_complete(
+    detector: Detector, make_raster, scene: np.ndarray
+) -> None:
     detector(make_raster(scene))
     before = (detector.folder / "mask.tif").read_bytes()
     with pytest.raises(RasterError):

@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 
 import pytest
+
 from engine.__main__ import main
 from engine.errors import EngineError, RequestError
 from engine.jobs import JOBS, DetectRequest, request_from_mapping, run
@@ -29,7 +30,14 @@ def test_values_are_converted() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"extent": [1, 2, 3]}, {"extent": "1,2,3,4"}, {"min_pixels": 1.5}, {"min_pixels": True}, {"scale": "x"}, {"input": None}],
+    [
+        {"extent": [1, 2, 3]},
+        {"extent": "1,2,3,4"},
+        {"min_pixels": 1.5},
+        {"min_pixels": True},
+        {"scale": "x"},
+        {"input": None},
+    ],
 )
 def test_values_of_the_wrong_kind(values: dict[str, object]) -> None:
     with pytest.raises(RequestError, match=next(iter(values))):

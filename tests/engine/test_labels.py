@@ -10,11 +10,12 @@ import pytest
 import rasterio
 import shapely
 from affine import Affine
+from pyproj import Transformer
+
 from engine.errors import DataError
 from engine.labels import LabelSource, labels_on_grid, patch_windows, split_by_blocks
 from engine.raster import Grid
 from engine.tiling import Window
-from pyproj import Transformer
 
 GRID = Grid(60, 40, Affine(10, 0, 500000, 0, -10, 600000), rasterio.crs.CRS.from_epsg(32630))
 
@@ -46,7 +47,9 @@ def test_later_polygons_lie_on_top(tmp_path: Path) -> None:
     assert set(np.unique(labels_on_grid(LabelSource(str(path), "class"), GRID))) == {0, 7}
 
 
-def _raster(path: Path, array: np.ndarray, transform: Affine, crs: str | None, nodata: float | None = None) -> LabelSource:
+def _raster(
+    path: Path, array: np.ndarray, transform: Affine, crs: str | None, nodata: float | None = None
+) -> LabelSource:
     with rasterio.open(
         path, "w", driver="GTiff", height=array.shape[0], width=array.shape[1], count=1, dtype=array.dtype,
         transform=transform, crs=crs, nodata=nodata,

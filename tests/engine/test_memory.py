@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from rasterio.windows import Window
+from toy_model import toy_card
+
 from engine.bands import MARIDA_ORDER
 from engine.modelfile import save
 from engine.network import NetworkConfig, SEUNet
-from rasterio.windows import Window
-from toy_model import toy_card
 
 ROOT = Path(__file__).parents[2]
 MB = 1024
@@ -39,7 +40,8 @@ def _peak_mb(scene: Path, model: Path) -> float:
     folder = scene.parent
     process = subprocess.Popen(
         [sys.executable, "-m", "engine", "detect", "--input", str(scene), "--model", str(model),
-         "--mask", str(folder / "m.tif"), "--probability", str(folder / "p.tif"), "--detections", str(folder / "d.gpkg")],
+         "--mask", str(folder / "m.tif"), "--probability", str(folder / "p.tif"),
+         "--detections", str(folder / "d.gpkg")],
         cwd=ROOT, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     _, status, usage = os.wait4(process.pid, 0)

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
+from toy_model import toy_card, toy_network
+
 from engine.errors import ModelError
 from engine.modelfile import CARD_KEY, ModelCard, ModelClass, load, read_card, save
 from engine.network import NetworkConfig, SEUNet
-from safetensors.torch import save_file
-from toy_model import toy_card, toy_network
 
 
 def test_a_model_comes_back_as_it_was(toy_model: Path) -> None:
@@ -89,7 +90,10 @@ def _with_card(path: Path, net: SEUNet, /, **changes: object) -> Path:
         ({"mean": [0.0]}, "must be as many"),
         ({"std": [0.0] * 11}, "not usable"),
         ({"threshold": 7}, "not in 0-1"),
-        ({"classes": [{"name": "Water", "role": "clear"}, {"name": "Ship", "role": "clear"}]}, "no class with the role debris"),
+        (
+            {"classes": [{"name": "Water", "role": "clear"}, {"name": "Ship", "role": "clear"}]},
+            "no class with the role debris",
+        ),
         ({"classes": [{"name": "Water", "role": "wet"}]}, "the role 'wet'"),
         ({"surprise": 1}, "cannot be read"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from engine.network import NetworkConfig, SEUNet, SqueezeExcitation, count_parameters, receptive_radius
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from engine.errors import OutputError, RequestError
 from engine.outputs import Staging
 

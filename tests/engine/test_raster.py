@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+
 from engine.bands import MARIDA_ORDER
 from engine.errors import RasterError
 from engine.ground import Ground
@@ -89,7 +90,8 @@ def test_wavelength_tags_name_bands(make_raster, water) -> None:
     path = make_raster(water(4, 4)[:4], names=None)
     with rasterio.open(path, "r+") as dataset:
         for index, (key, value, namespace) in enumerate(
-            [("CENTRAL_WAVELENGTH_UM", "0.842", "IMAGERY"), ("wavelength", "665", None), ("wavelength", "1.61", None)], 1
+            [("CENTRAL_WAVELENGTH_UM", "0.842", "IMAGERY"), ("wavelength", "665", None), ("wavelength", "1.61", None)],
+            1,
         ):
             dataset.update_tags(index, ns=namespace, **{key: value})
     with gdal_settings(), open_scene(str(path), ("B4", "B8", "B11")) as scene:

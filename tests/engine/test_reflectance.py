@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from engine.errors import ReflectanceError
 from engine.reflectance import choose_scaling
 
@@ -34,7 +35,9 @@ def test_offset_alone_keeps_the_scale_of_integers() -> None:
 
 
 def test_floats_are_reflectance() -> None:
-    assert choose_scaling("float32", [1, 1], [0, 0], None, None, REFLECTANCE).apply(REFLECTANCE)[0, 0] == pytest.approx(0.08)
+    assert choose_scaling("float32", [1, 1], [0, 0], None, None, REFLECTANCE).apply(REFLECTANCE)[0, 0] == pytest.approx(
+        0.08
+    )
 
 
 def test_floats_that_are_dn_are_ambiguous() -> None:

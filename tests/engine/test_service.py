@@ -63,7 +63,11 @@ def test_a_job_from_start_to_result(engine, make_raster, water, toy_model: Path,
         ({"protocol": 1, "job": "detect", "request": {"input": "a.tif"}}, "request", "needs mask"),
         ({"protocol": 1, "job": "detect", "request": {"input": "a", "mask": "b", "depth": 1}}, "request", "no depth"),
         ({"protocol": 1, "job": "detect", "request": {"input": 3, "mask": "b"}}, "request", "input is 3: expected str"),
-        ({"protocol": 1, "job": "detect", "request": {"input": "a", "mask": "b", "threshold": "x"}}, "request", "expected float"),
+        (
+            {"protocol": 1, "job": "detect", "request": {"input": "a", "mask": "b", "threshold": "x"}},
+            "request",
+            "expected float",
+        ),
     ],
 )
 def test_bad_requests(engine, call: Any, code: str, message: str) -> None:
@@ -100,7 +104,9 @@ def test_cancel_stops_soon_and_leaves_nothing(engine, how: str, make_raster, toy
     assert list(out.iterdir()) == []
 
 
-def test_the_command_line_gives_the_result_as_its_last_line(make_raster, water, toy_model: Path, tmp_path: Path) -> None:
+def test_the_command_line_gives_the_result_as_its_last_line(
+    make_raster, water, toy_model: Path, tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "engine", "detect", "--input", str(make_raster(water(40, 50)))]
     command += ["--mask", str(tmp_path / "m.tif"), "--model", str(toy_model), "--extent", "500000,599800,500100,600000"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
@@ -115,7 +121,10 @@ def test_the_command_line_fails_with_one_message(tmp_path: Path) -> None:
 
 
 def test_importing_the_engine_is_cheap() -> None:
-    code = "import sys, engine, engine.jobs, engine.service; print(sorted({'torch', 'rasterio', 'numpy'} & set(sys.modules)))"
+    code = (
+        "import sys, engine, engine.jobs, engine.service; "
+        "print(sorted({'torch', 'rasterio', 'numpy'} & set(sys.modules)))"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
-from engine.tiling import Window, blend, tile_axis
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from engine.tiling import Window, blend, tile_axis
 
 LENGTHS = st.integers(1, 400)
 TILES = st.integers(1, 96)
