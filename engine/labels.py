@@ -66,8 +66,8 @@ def _from_raster(dataset: rasterio.DatasetReader, grid: Grid) -> npt.NDArray[np.
     if dataset.crs is None or grid.crs is None:
         if (dataset.height, dataset.width) != (grid.height, grid.width):
             raise DataError(
-                f"{dataset.name} is {dataset.height} x {dataset.width} pixels, the raster {grid.height} x {grid.width} "
-                "and without a CRS they must be of one size."
+                f"{dataset.name} is {dataset.height} x {dataset.width} pixels and the raster "
+                f"{grid.height} x {grid.width}; without a CRS they must be of the same size."
             )
         classes = dataset.read(1)
     else:
