@@ -110,6 +110,26 @@ def test_a_pier_that_hangs_on_land_is_land_up_to_its_reach() -> None:
     assert (mask[40 + CALM.reach + 1 : 80, 60:62] == LOOK).all()
 
 
+def test_windows_see_the_land_that_a_pier_hangs_on() -> None:
+    image = canvas()
+    paint(image, slice(0, 20), slice(None), SAND)
+    paint(image, slice(20, 80), slice(60, 62), SAND)
+    whole, halo = mask_of(image), MaskOptions().halo
+    for row in range(20, 60):
+        first = max(0, row - halo)
+        part = mask_of(image[:, first : row + 10 + halo])
+        np.testing.assert_array_equal(part[row - first :][:10], whole[row : row + 10])
+
+
+def test_land_under_a_clouds_collar_stays_land() -> None:
+    image = canvas()
+    paint(image, slice(0, 40), slice(None), FOREST)
+    paint(image, slice(43, 60), slice(40, 80), CLOUDS)
+    mask = mask_of(image)
+    assert (mask[:40] == LAND).all()
+    assert (mask[41:43, 45:75] == CLOUD).all()
+
+
 def test_no_data_goes_first_and_makes_no_shore() -> None:
     image = canvas()
     image[:, :, :30] = 0

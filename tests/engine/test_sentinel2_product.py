@@ -190,6 +190,17 @@ def test_all_bands_on_the_10_m_grid(tmp_path: Path, scene: Scene) -> None:
     check(open_product(l2a(tmp_path, "05.09", scene, native=False)), scene)
 
 
+def test_the_finest_image_of_a_band_is_taken(tmp_path: Path, scene: Scene) -> None:
+    safe = l2a(tmp_path, "05.09", scene)
+    (fine,) = safe.glob("GRANULE/*/IMG_DATA/R10m/*_B02_10m.jp2")
+    for step in (20, 60):
+        coarse = fine.parents[1] / f"R{step}m" / fine.name.replace("_10m", f"_{step}m")
+        write_image(coarse, np.full((SIZE, SIZE), 9999, np.uint16), step)
+    product = open_product(safe)
+    assert product.bands["B2"].path == str(fine)
+    check(product, scene)
+
+
 def test_names_of_before_december_2016(tmp_path: Path, scene: Scene) -> None:
     safe = write_l1c(tmp_path, scene[0], baseline="02.09", observed=scene[1])
     old = "S2A_OPER_MSI_L1C_TL_EPA__20160605T113933_A000734_T16PCC"
@@ -327,6 +338,17 @@ def test_acolite(tmp_path: Path, scene: Scene) -> None:
     assert (product.level, product.tile) == ("Rayleigh-corrected", "T16PCC")
     assert product.sensing_time == datetime(2019, 4, 24, 7, 36, 19, 24000, tzinfo=timezone.utc)
     assert tuple(product.bands) == MARIDA_ORDER
+    check(product, scene)
+
+
+def test_exports_of_acolite_beside_each_other(tmp_path: Path, scene: Scene) -> None:
+    waves = (443, 492, 560, 665, 704, 740, 783, 833, 865, 1614, 2202)
+    for wave, layer in zip(waves, scene[0], strict=True):
+        for kind, values in (("rhorc", layer), ("rhot", layer + 0.1), ("rhos", layer - 0.01)):
+            path = tmp_path / f"S2A_MSI_2020_07_28_16_18_44_T16PCC_L2R_{kind}_{wave}.tif"
+            write_image(path, np.where(scene[1], values, np.nan).astype(np.float32), 10)
+    product = open_product(tmp_path)
+    assert (product.level, product.tile) == ("Rayleigh-corrected", "T16PCC")
     check(product, scene)
 
 

@@ -110,6 +110,14 @@ def test_size_and_order_of_the_bands() -> None:
     assert terms.transmittance.max() <= 1
 
 
+def test_light_is_weakened_on_both_ways() -> None:
+    terms = rayleigh_terms(("B1",), angles(60, 10))
+    both = transmittance(optical_depth(CENTRE_WAVELENGTHS["B1"]), np.array([60.0, 10.0]))
+    assert terms.transmittance[0] == pytest.approx(both.prod())
+    # Down at 60 degrees some 81 %, up near the zenith some 89 %.
+    assert terms.transmittance[0] == pytest.approx(0.81 * 0.89, abs=0.01)
+
+
 def test_the_cirrus_band_stays_as_it_is() -> None:
     terms = rayleigh_terms(("B10", "B11"), angles(35, 5))
     assert (terms.path[0], terms.transmittance[0]) == (0, 1)
