@@ -17,8 +17,8 @@ SETTING = "debris/engine_python"
 VARIABLE = "DEBRIS_ENGINE_PYTHON"
 PRIVATE = "debris_engine"
 
-# What QGIS sets for its own libraries and would mislead those of the engine: PROJ_LIB alone makes rasterio's PROJ read a
-# foreign database. Prefixes; the last ones name single variables.
+# What QGIS sets for its own libraries and would mislead those of the engine: PROJ_LIB alone makes rasterio's PROJ read
+# a foreign database. Prefixes; the last ones name single variables.
 FOREIGN = (
     "PYTHON",
     "PROJ_",
@@ -69,7 +69,8 @@ def find_engine() -> Engine:
             python = Path(text).expanduser()
             if not python.is_file():
                 raise EngineNotFound(
-                    f"The engine's Python {python}, named by {source}, does not exist. Correct or remove that.\n{how_to()}"
+                    f"The engine's Python {python}, named by {source}, does not exist. Correct or remove that.\n"
+                    f"{how_to()}"
                 )
             return Engine(python, source, ROOT)
     python = private_python()
@@ -94,7 +95,7 @@ def how_to() -> str:
     python = private_python()
     starter = "py -3" if sys.platform == "win32" else "python3"
     return (
-        "To make it, run these two commands in a terminal (Python 3.10 to 3.13, some 2 GB of disk):\n"
+        "To make its environment, run these two commands in a terminal (Python 3.10 to 3.13, some 2 GB of disk):\n"
         f'  {starter} -m venv "{private_folder()}"\n'
         f'  "{python}" -m pip install -r "{ROOT / "engine" / "requirements.txt"}"\n'
         f"Or name the Python of an environment that has these packages in the environment variable {VARIABLE}."

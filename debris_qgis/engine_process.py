@@ -4,12 +4,14 @@ Whatever happens to the child, QGIS goes on: nothing of torch or rasterio is loa
 unread. Protocol version 1; engine/service.py describes it.
 """
 
+import contextlib
 import json
 import queue
 import re
 import shutil
 import subprocess  # nosec B404 - starting the engine is this module's purpose
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -21,10 +23,15 @@ from .engine_environment import Engine, clean_environment
 
 PROTOCOL = 1
 STAGING_PREFIX = ".debris-"
+LOG_PREFIX = "debris-"
 POLL_SECONDS = 0.05
 # After a cancel the engine may finish its tile; then it is ended, and then killed: two seconds in all.
 GRACE_SECONDS = 1.0
 TERMINATE_SECONDS = 0.5
+# An engine that has given its answer, or closed its output, has this long to end by itself.
+FAREWELL_SECONDS = 10.0
+# Of progress texts that differ by a number only, one in this many seconds goes into the person's log.
+SECONDS_BETWEEN_TEXTS = 2.0
 KEPT_LOGS = 20
 TAIL_BYTES = 20000
 
@@ -75,65 +82,43 @@ class EngineProcess:
         if outputs:
             request = {**request, "job_id": job_id}
         try:
-            with log.open("wb") as stderr:
-                return self._run(job, request, feedback, log, stderr)
+            return self._run(job, request, feedback, log)
         finally:
             for output in outputs:
                 shutil.rmtree(Path(output).absolute().parent / f"{STAGING_PREFIX}{job_id}", ignore_errors=True)
 
-    def _run(self, job, request, feedback, log, stderr):
-        process = self._start(stderr, log)
+    def _run(self, job, request, feedback, log):
+        process = self._start(log)
         lines = queue.Queue()
         reader = threading.Thread(target=_read_lines, args=(process.stdout, lines), daemon=True)
         reader.start()
         try:
             _write(process, json.dumps({"protocol": PROTOCOL, "job": job, "request": request}))
-            outcome = self._listen(process, lines, feedback)
+            outcome = _listen(process, lines, feedback)
         finally:
             _end(process)
             reader.join(TERMINATE_SECONDS)
             process.stdout.close()
         return self._conclude(outcome, process, log, feedback)
 
-    def _start(self, stderr, log):
+    def _start(self, log):
         command = [str(self.engine.python), "-m", "engine", "serve"]
         try:
-            return subprocess.Popen(  # nosec B603 - a fixed command, no shell
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                cwd=str(self.engine.folder),
-                env=clean_environment(),
-                creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0) if sys.platform == "win32" else 0,
-            )
+            # The child has its own handle of the log: ours must not keep the file from being removed on Windows.
+            with log.open("wb") as stderr:
+                return subprocess.Popen(  # nosec B603 - a fixed command, no shell
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=stderr,
+                    cwd=str(self.engine.folder),
+                    env=clean_environment(),
+                    creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0) if sys.platform == "win32" else 0,
+                )
         except OSError as error:
             raise EngineError(
-                f"The engine's Python {self.engine.python} ({self.engine.source}) cannot be started: {error}. Log: {log}",
-                "start",
+                f"The engine's Python {self.engine.python} ({self.engine.source}) cannot be started: {error}.", "start"
             ) from error
-
-    @staticmethod
-    def _listen(process, lines, feedback):
-        """Pass messages on until the engine ends; the last result or error it sent, or None."""
-        outcome = None
-        while True:
-            if feedback is not None and feedback.isCanceled():
-                _cancel(process)
-                raise EngineCancelled
-            try:
-                line = lines.get(timeout=POLL_SECONDS)
-            except queue.Empty:
-                continue
-            if line is None:
-                process.wait()
-                return outcome
-            message = _parsed(line)
-            kind = message.get("type")
-            if kind in ("result", "error"):
-                outcome = message
-            elif feedback is not None:
-                _report(kind, message, feedback)
 
     def _conclude(self, outcome, process, log, feedback):
         if outcome and outcome["type"] == "result":
@@ -148,12 +133,48 @@ class EngineProcess:
         raise EngineError(f"{explain(process.returncode, _tail(log))}\nLog: {log}", "died")
 
     def _new_log(self, job, job_id):
-        """A new log file; only the newest few are kept."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        older = sorted(self.folder.glob("*.log"), key=lambda path: path.stat().st_mtime)
+        """Path of a new log file; only the newest few are kept."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            # A profile that cannot be written to is no reason not to work.
+            self.folder = Path(tempfile.gettempdir())
+        older = sorted(self.folder.glob(f"{LOG_PREFIX}*.log"), key=lambda path: path.name)
         for path in older[: max(0, len(older) - KEPT_LOGS + 1)]:
-            path.unlink()
-        return self.folder / f"{time.strftime('%Y%m%d-%H%M%S')}-{job}-{job_id}.log"
+            path.unlink(missing_ok=True)
+        return self.folder / f"{LOG_PREFIX}{time.strftime('%Y%m%d-%H%M%S')}-{job}-{job_id}.log"
+
+
+def _listen(process, lines, feedback):
+    """Pass messages on until the engine has ended; the result or error it sent, or None.
+
+    Raises:
+        EngineCancelled: `feedback` asked to stop before there was an answer.
+    """
+    outcome, deadline, closed = None, None, False
+    report = _Reporter(feedback)
+    while not closed or process.poll() is None:
+        if outcome is None and feedback is not None and feedback.isCanceled():
+            _cancel(process)
+            raise EngineCancelled
+        if deadline is not None and time.monotonic() > deadline:
+            break
+        if closed:
+            time.sleep(POLL_SECONDS)
+            continue
+        try:
+            line = lines.get(timeout=POLL_SECONDS)
+        except queue.Empty:
+            continue
+        message = {} if line is None else _parsed(line)
+        if message.get("type") in ("result", "error"):
+            outcome = message
+        else:
+            report(message)
+        closed = line is None
+        if deadline is None and (closed or outcome is not None):
+            deadline = time.monotonic() + FAREWELL_SECONDS
+    return outcome
 
 
 def explain(returncode, log_tail: str) -> str:
@@ -170,7 +191,7 @@ def explain(returncode, log_tail: str) -> str:
             "Check Engine says."
         )
     if "error while loading shared libraries" in log_tail or returncode == WINDOWS_DLL_NOT_FOUND:
-        return "A library that the engine's Python needs cannot be loaded. Make its environment anew, as Check Engine says."
+        return "A library that the engine needs cannot be loaded: make its environment anew, as Check Engine says."
     if "MemoryError" in log_tail or "std::bad_alloc" in log_tail:
         return "The engine ran out of memory: close other programs, or work on a part of the raster (EXTENT)."
     if returncode is not None and (returncode < 0 or returncode == WINDOWS_ACCESS_VIOLATION):
@@ -178,13 +199,31 @@ def explain(returncode, log_tail: str) -> str:
     return f"The engine ended without an answer (exit code {returncode})."
 
 
-def _report(kind, message, feedback):
-    if kind == "progress":
-        feedback.setProgress(100 * float(message.get("fraction", 0)))
-        feedback.setProgressText(str(message.get("message", "")))
-    elif kind == "log":
+class _Reporter:
+    """Turns messages into calls of a feedback."""
+
+    def __init__(self, feedback):
+        self.feedback = feedback
+        self.last_kind, self.last_time = "", 0.0
+
+    def __call__(self, message):
+        """Pass on one message, where it is of a kind that a person is to see."""
+        if self.feedback is None:
+            return
         text = str(message.get("message", ""))
-        {"warning": feedback.pushWarning, "error": feedback.reportError}.get(message.get("level"), feedback.pushInfo)(text)
+        if message.get("type") == "progress":
+            self.feedback.setProgress(100 * float(message.get("fraction", 0)))
+            self._progress_text(text)
+        elif message.get("type") == "log":
+            levels = {"warning": self.feedback.pushWarning, "error": self.feedback.reportError}
+            levels.get(message.get("level"), self.feedback.pushInfo)(text)
+
+    def _progress_text(self, text):
+        """QGIS adds each text to its log: a large scene must not fill that with one line a tile."""
+        kind, now = re.sub(r"\d+", "", text), time.monotonic()
+        if kind != self.last_kind or now - self.last_time >= SECONDS_BETWEEN_TEXTS:
+            self.last_kind, self.last_time = kind, now
+            self.feedback.setProgressText(text)
 
 
 def _parsed(line):
@@ -198,14 +237,11 @@ def _parsed(line):
 
 def _read_lines(stream, lines):
     """Put every line on the queue, and None at the end, in a thread of its own."""
-    try:
+    # A ValueError says that the stream was closed under the reader, after the process had ended.
+    with contextlib.suppress(ValueError):
         for line in stream:
             lines.put(line)
-    except ValueError:
-        # The stream was closed under the reader, after the process had ended.
-        pass  # nosec B110
-    finally:
-        lines.put(None)
+    lines.put(None)
 
 
 def _write(process, line):

@@ -34,6 +34,14 @@ class MarineDebrisProvider(QgsProcessingProvider):
         """The same icon, for where QGIS wants a path."""
         return str(ICON)
 
+    def supportedOutputRasterLayerExtensions(self):  # noqa: N802
+        """What the engine writes rasters as; QGIS offers and accepts no other."""
+        return ["tif", "tiff"]
+
+    def supportedOutputVectorLayerExtensions(self):  # noqa: N802
+        """What the engine writes detections as."""
+        return ["gpkg", "geojson", "shp", "fgb"]
+
     def loadAlgorithms(self):  # noqa: N802
         """Add every algorithm."""
         for algorithm in ALGORITHMS:

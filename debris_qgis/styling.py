@@ -2,35 +2,32 @@
 
 import shutil
 
-from qgis.core import QgsLayerTreeGroup, QgsProcessingLayerPostProcessorInterface, QgsProject
+from qgis.core import QgsLayerTreeGroup, QgsProcessingLayerPostProcessorInterface, QgsProject, QgsSettings
+from qgis.PyQt import sip
 
 from .about import STYLES
 
 ORDER = ("detections", "mask", "probability", "labels", "scene")
 """From top to bottom in the group."""
-NAMES = {
-    "detections": "Detections",
-    "mask": "Marine debris mask",
-    "probability": "Probability of debris",
-    "labels": "True classes",
-    "scene": "Practice scene",
-}
 PROPERTY = "debris/kind"
+RESULTS_GROUP = "Processing/Configuration/RESULTS_GROUP_NAME"
 
 
-def style_result(kind: str, path: str, result: dict, context) -> None:
+def style_result(kind: str, path: str, result: dict, context, beside=True) -> None:
     """Put the style beside the file, and have the layer styled and grouped when QGIS loads it.
 
     Args:
-        kind: a key of NAMES.
+        kind: one of ORDER.
         path: the file.
         result: the job's result; its scene names the group.
         context: the QgsProcessingContext.
+        beside: whether to write the .qml file.
     """
-    _copy_style(kind, path)
+    if beside:
+        _copy_style(kind, path)
     if context.willLoadLayerOnCompletion(path):
         details = context.layerToLoadOnCompletionDetails(path)
-        details.setPostProcessor(_ResultLayer.kept(kind, str(result["scene"])))
+        details.setPostProcessor(_ResultLayer.of(kind, str(result["scene"])))
 
 
 def _copy_style(kind, path):
@@ -46,12 +43,14 @@ def _copy_style(kind, path):
 class _ResultLayer(QgsProcessingLayerPostProcessorInterface):
     """Styles one loaded layer and moves it into its scene's group."""
 
-    # Processing keeps no reference of its own to a post-processor made in Python.
+    # A context deletes the post-processors of its layers together with itself, but QGIS's bindings do not tell Python
+    # that it has them: what Python gives up earlier is deleted twice. So each is kept here until it is gone.
     _kept = []
 
     @classmethod
-    def kept(cls, kind, scene):
-        """A post-processor that lives until it has done its work."""
+    def of(cls, kind, scene):
+        """A new post-processor, for one layer of one context."""
+        cls._kept[:] = [processor for processor in cls._kept if not sip.isdeleted(processor)]
         processor = cls()
         processor.kind, processor.scene = kind, scene
         cls._kept.append(processor)
@@ -60,12 +59,9 @@ class _ResultLayer(QgsProcessingLayerPostProcessorInterface):
     def postProcessLayer(self, layer, context, feedback):  # noqa: N802
         """Called in the main thread once the layer is in the project."""
         layer.loadNamedStyle(str(STYLES / f"{self.kind}.qml"))
-        layer.setName(NAMES[self.kind])
         layer.setCustomProperty(PROPERTY, self.kind)
         layer.triggerRepaint()
         _group(context.project() or QgsProject.instance(), layer, self.scene, self.kind)
-        if self in self._kept:
-            self._kept.remove(self)
 
 
 def _group(project, layer, scene, kind):
@@ -74,18 +70,24 @@ def _group(project, layer, scene, kind):
     node = root.findLayer(layer.id())
     if node is None:
         return
-    group = _group_of(root, scene)
+    group = _group_of(_home(root), scene)
     rank = ORDER.index(kind)
     place = sum(1 for child in group.findLayers() if _rank(child) < rank)
     copy = node.clone()
     group.insertChildNode(place, copy)
     node.parent().removeChildNode(node)
-    copy.setExpanded(False)
 
 
-def _group_of(root, scene) -> QgsLayerTreeGroup:
-    group = root.findGroup(scene)
-    return root.insertGroup(0, scene) if group is None else group
+def _home(root) -> QgsLayerTreeGroup:
+    """Where groups of scenes go: the group that the person has set for Processing's results, else the top."""
+    name = str(QgsSettings().value(RESULTS_GROUP, "") or "")
+    group = root.findGroup(name) if name else None
+    return root if group is None else group
+
+
+def _group_of(home, scene) -> QgsLayerTreeGroup:
+    group = home.findGroup(scene)
+    return home.insertGroup(0, scene) if group is None else group
 
 
 def _rank(node):

@@ -13,6 +13,8 @@ import tempfile
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+# The order of attributes in the files, and so their differences, are the same each time.
+os.environ.setdefault("QT_HASH_SEED", "0")
 
 from osgeo import gdal
 from qgis.core import (
@@ -29,7 +31,7 @@ from qgis.core import (
     QgsSingleBandPseudoColorRenderer,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtGui import QColor
+from qgis.PyQt.QtGui import QColor, qPremultiply
 
 STYLES = Path(__file__).resolve().parents[1] / "debris_qgis" / "styles"
 
@@ -43,10 +45,10 @@ MASK = (
 )
 PLASMA = ((0.0, "#0d0887"), (0.25, "#7e03a8"), (0.5, "#cc4778"), (0.75, "#f89540"), (1.0, "#f0f921"))
 DETECTIONS = (
-    (0.0, 0.5, "Mean probability below 0.5", "#f0e442"),
-    (0.5, 0.7, "0.5 to 0.7", "#e69f00"),
-    (0.7, 0.85, "0.7 to 0.85", "#d55e00"),
-    (0.85, 1.0, "above 0.85", "#cc1f5a"),
+    (0.0, 0.5, "Mean probability below 0.5", "#f0e442", 0.3),
+    (0.5, 0.7, "0.5 to 0.7", "#e69f00", 0.4),
+    (0.7, 0.85, "0.7 to 0.85", "#d55e00", 0.55),
+    (0.85, 1.0, "above 0.85", "#cc1f5a", 0.7),
 )
 LABELS = (
     (0, "Not labelled", "#000000", 0),
@@ -67,7 +69,8 @@ LABELS = (
     (15, "Mixed water", "#3d6f8e", 160),
     (16, "Land", "#8c8c8c", 255),
 )
-HIGHEST_REFLECTANCE = 0.2
+# Water reflects 0.01 to 0.06: a wider range would show it black.
+HIGHEST_REFLECTANCE = 0.12
 
 
 def _colour(name: str, alpha: int = 255) -> QColor:
@@ -98,7 +101,9 @@ def mask(folder: Path) -> QgsRasterLayer:
     layer = _raster(folder, 1, gdal.GDT_Byte, 255)
     _paletted(layer, MASK)
     # 255 is the raster's no-data value, which QGIS draws in a colour of its own; its class is for the legend.
-    layer.renderer().setNodataColor(_colour(*MASK[-1][2:]))
+    # QgsRasterRenderer::renderColorForNodataPixel takes that colour as multiplied by its alpha already.
+    colour = _colour(*MASK[-1][2:])
+    layer.renderer().setNodataColor(QColor.fromRgba(qPremultiply(colour.rgba())))
     return layer
 
 
@@ -115,7 +120,9 @@ def probability(folder: Path) -> QgsRasterLayer:
     ramp = QgsColorRampShader(0.0, 1.0, None, QgsColorRampShader.Interpolated)
     items = [QgsColorRampShader.ColorRampItem(0.02, _colour(PLASMA[0][1], 0), "below 0.02: transparent")]
     items += [
-        QgsColorRampShader.ColorRampItem(max(value, 0.1), _colour(name, 130 if value == 0 else 255), f"{max(value, 0.1):.2f}")
+        QgsColorRampShader.ColorRampItem(
+            max(value, 0.1), _colour(name, 130 if value == 0 else 255), f"{max(value, 0.1):.2f}"
+        )
         for value, name in PLASMA
     ]
     ramp.setColorRampItemList(items)
@@ -132,7 +139,11 @@ def scene(folder: Path) -> QgsRasterLayer:
     """True colour (B4, B3, B2), stretched to what water and debris reflect."""
     layer = _raster(folder, 11, gdal.GDT_Float32, float("nan"))
     renderer = QgsMultiBandColorRenderer(layer.dataProvider(), 4, 3, 2)
-    for band, setter in ((4, "setRedContrastEnhancement"), (3, "setGreenContrastEnhancement"), (2, "setBlueContrastEnhancement")):
+    for band, setter in (
+        (4, "setRedContrastEnhancement"),
+        (3, "setGreenContrastEnhancement"),
+        (2, "setBlueContrastEnhancement"),
+    ):
         stretch = QgsContrastEnhancement(layer.dataProvider().dataType(band))
         stretch.setMinimumValue(0.0)
         stretch.setMaximumValue(HIGHEST_REFLECTANCE)
@@ -143,12 +154,12 @@ def scene(folder: Path) -> QgsRasterLayer:
 
 
 def detections(folder: Path) -> QgsVectorLayer:
-    """Outlines, graded by mean probability."""
+    """Outlines, graded by mean probability in colour and, for who cannot tell the colours apart, in width (mm)."""
     layer = QgsVectorLayer("MultiPolygon?field=mean_prob:double", "layer", "memory")
     ranges = []
-    for low, high, label, colour in DETECTIONS:
+    for low, high, label, colour, width in DETECTIONS:
         symbol = QgsFillSymbol.createSimple(
-            {"style": "no", "outline_color": colour, "outline_width": "0.56", "outline_style": "solid"}
+            {"style": "no", "outline_color": colour, "outline_width": str(width), "outline_style": "solid"}
         )
         ranges.append(QgsRendererRange(low, high, symbol, label))
     layer.setRenderer(QgsGraduatedSymbolRenderer("mean_prob", ranges))

@@ -63,6 +63,18 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         parameter.setHelp(help_text)
         self.addParameter(parameter)
 
+    def unsupported_output(self, parameters, context) -> str:
+        """Which output has a file ending that the engine does not write, or an empty text."""
+        for definition in self.destinationParameterDefinitions():
+            value = parameters.get(definition.name())
+            # The text alone: asked with the whole definition, QGIS 3.22 would mark the layer as one to load.
+            value = value.sink.staticValue() if hasattr(value, "sink") else value
+            if value and isinstance(value, str) and self.provider() is not None:
+                supported, problem = self.provider().isSupportedOutputValue(value, definition, context)
+                if not supported:
+                    return f"{definition.name()}: {problem}"
+        return ""
+
     @staticmethod
     def run_job(job, request, feedback, outputs=()):
         """Run one engine job; None where it was cancelled.

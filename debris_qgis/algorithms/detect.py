@@ -31,11 +31,11 @@ NUMBERS = {
     "NOT_OBSERVED_AREA_M2": ("Area not observed (m²)", "not_observed_area_m2"),
 }
 
-HELP = """<p>Finds floating marine debris in a raster with Sentinel-2 bands, with a neural network that runs in a process of
-its own.</p>
+HELP = """<p>Finds floating marine debris in a raster with Sentinel-2 bands, with a neural network that runs in a
+process of its own.</p>
 <p><b>Input</b>: any raster that QGIS opens by GDAL. Bands are found by their names (B8A, B08, nm842, rhorc_833 …); an
-unnamed raster of 11, 12 or 13 bands is taken in the order of MARIDA, L2A or L1C, and the log says so. Reflectance comes from
-the file's scale and offset; integers without them are taken as DN / 10000.</p>
+unnamed raster of 11, 12 or 13 bands is taken in the order of MARIDA, L2A or L1C, and the log says so. Reflectance comes
+from the file's scale and offset; integers without them are taken as DN / 10000.</p>
 <p><b>Mask</b>: 0 clear water (and all that is no debris), 1 marine debris, 2 other floating matter (Sargassum, organic
 material, foam), 3 not observed: land, 4 not observed: cloud or shadow, 255 not observed: no data.</p>
 <p><b>Probability</b>: of debris, 0 to 1; no data where nothing was observed.</p>
@@ -67,7 +67,9 @@ class DetectAlgorithm(EngineAlgorithm):
             QgsProcessingParameterRasterDestination("PROBABILITY", self.tr("Probability of debris"), None, True, True)
         )
         self.add(
-            QgsProcessingParameterRasterDestination("MASK", self.tr("Mask"), QgsProcessing.TEMPORARY_OUTPUT),
+            QgsProcessingParameterRasterDestination(
+                "MASK", self.tr("Marine debris mask"), QgsProcessing.TEMPORARY_OUTPUT
+            ),
         )
         self.add(
             QgsProcessingParameterVectorDestination(
@@ -89,7 +91,7 @@ class DetectAlgorithm(EngineAlgorithm):
         threshold.setMetadata({"widget_wrapper": {"decimals": 3}})
         self.add(
             threshold,
-            self.tr("Probability from which a pixel is debris. The model's own, chosen when it was trained, where empty."),
+            self.tr("Probability from which a pixel is debris. Where empty the model's own, chosen in its training."),
         )
         self.add(
             QgsProcessingParameterExtent("EXTENT", self.tr("Extent to look at"), optional=True),
@@ -104,7 +106,9 @@ class DetectAlgorithm(EngineAlgorithm):
         )
         self.add(
             QgsProcessingParameterNumber("SCALE", self.tr("Scale"), DOUBLE, None, True),
-            self.tr("Reflectance = stored number x scale + offset. From the file where empty; 0.0001 for Sentinel-2 DN."),
+            self.tr(
+                "Reflectance = stored number x scale + offset. Where empty from the file; 0.0001 for Sentinel-2 DN."
+            ),
             advanced=True,
         )
         self.add(
@@ -150,11 +154,18 @@ class DetectAlgorithm(EngineAlgorithm):
         bands = self.parameterAsString(parameters, "BANDS", context)
         if bands.strip() and not BANDS.fullmatch(bands):
             return self.tr("Band numbers are {!r}: write them as B1=1,B2=2,…").format(bands)
-        for name in ("PROBABILITY", "MASK"):
-            value = parameters.get(name)
-            if isinstance(value, str) and os.path.splitext(value)[1] and not value.lower().endswith((".tif", ".tiff")):
-                return self.tr("{} is {}: rasters are written as .tif.").format(name, value)
-        return ""
+        return self.unsupported_output(parameters, context)
+
+    def prepareAlgorithm(self, parameters, context, feedback):  # noqa: N802
+        """Take what is needed from the layer, in the main thread: a layer must not be touched in another."""
+        layer = self.parameterAsRasterLayer(parameters, "INPUT", context)
+        if layer is None:
+            raise QgsProcessingException(self.invalidRasterError(parameters, "INPUT"))
+        self._layer_name, self._provider, self._source = layer.name(), layer.providerType(), layer.source()
+        extent = self.parameterAsExtent(parameters, "EXTENT", context, layer.crs())
+        corners = [extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum()]
+        self._extent = None if extent.isNull() else corners
+        return super().prepareAlgorithm(parameters, context, feedback)
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
         """Run the engine's job `detect`."""
@@ -166,18 +177,8 @@ class DetectAlgorithm(EngineAlgorithm):
         return self._results(result, context, feedback)
 
     def _request(self, parameters, context):
-        layer = self.parameterAsRasterLayer(parameters, "INPUT", context)
-        if layer is None:
-            raise QgsProcessingException(self.invalidRasterError(parameters, "INPUT"))
-        if layer.providerType() != "gdal":
-            raise QgsProcessingException(
-                self.tr("{} is a layer of the kind {}, which is a picture from a service: save its bands to a file first.")
-                .format(layer.name(), layer.providerType())
-            )  # fmt: skip
-        source = layer.source()
-        extent = self.parameterAsExtent(parameters, "EXTENT", context, layer.crs())
         return {
-            "input": os.path.abspath(source) if os.path.exists(source) else source,
+            "input": self._input(),
             "mask": self.parameterAsOutputLayer(parameters, "MASK", context),
             "probability": self.parameterAsOutputLayer(parameters, "PROBABILITY", context) or None,
             "detections": self.parameterAsOutputLayer(parameters, "DETECTIONS", context) or None,
@@ -186,9 +187,7 @@ class DetectAlgorithm(EngineAlgorithm):
             "bands": self.parameterAsString(parameters, "BANDS", context).strip() or None,
             "scale": self._number(parameters, "SCALE", context),
             "offset": self._number(parameters, "OFFSET", context),
-            "extent": None
-            if extent.isNull()
-            else [extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum()],
+            "extent": self._extent,
             "min_pixels": self.parameterAsInt(parameters, "MIN_PIXELS", context),
             "tile_overlap": None
             if parameters.get("TILE_OVERLAP") is None
@@ -197,18 +196,31 @@ class DetectAlgorithm(EngineAlgorithm):
             "plugin_version": version(),
         }
 
+    def _input(self):
+        """What GDAL opens for the layer."""
+        if self._provider != "gdal":
+            raise QgsProcessingException(
+                self.tr("{} is a layer of the kind {}, not a raster file: save its bands to a file first.")
+                .format(self._layer_name, self._provider)
+            )  # fmt: skip
+        # QGIS appends what it has set for opening a layer: path|option:NAME=VALUE.
+        source = self._source.split("|option:")[0]
+        return os.path.abspath(source) if os.path.exists(source) else source
+
     def _number(self, parameters, name, context):
         """A number, or None where it was left empty."""
         return None if parameters.get(name) is None else self.parameterAsDouble(parameters, name, context)
 
     def _results(self, result, context, feedback):
-        found = {}
-        # The first to load lies lowest in the group: detections go on top.
-        for name in ("PROBABILITY", "MASK", "DETECTIONS"):
+        found, styled = {}, set()
+        # Two results of one name (scene.tif, scene.gpkg) would share a .qml: the first of this order gets it.
+        for name in ("MASK", "PROBABILITY", "DETECTIONS"):
             path = result[name.lower()]
             if path:
                 found[name] = path
-                style_result(name.lower(), path, result, context)
+                beside = os.path.splitext(path)[0] not in styled
+                styled.add(os.path.splitext(path)[0])
+                style_result(name.lower(), path, result, context, beside)
         self._summarise(result, feedback)
         for name, (_, field) in NUMBERS.items():
             if result[field] is not None:
@@ -221,8 +233,9 @@ class DetectAlgorithm(EngineAlgorithm):
 
         feedback.pushInfo(
             f"{result['detection_count']} detection(s), {result['debris_pixels']} debris pixel(s) at threshold "
-            f"{result['threshold']:.3g} ({result['model_name']}). Debris {square_km(result['debris_area_m2'])}, observed "
-            f"{square_km(result['observed_area_m2'])}, not observed {square_km(result['not_observed_area_m2'])}."
+            f"{result['threshold']:.3g} ({result['model_name']}). Debris {square_km(result['debris_area_m2'])}, "
+            f"observed {square_km(result['observed_area_m2'])}, "
+            f"not observed {square_km(result['not_observed_area_m2'])}."
         )
         if result["debris_area_m2"] is None:
-            feedback.pushWarning(self.tr("The raster has no CRS: areas are unknown, and the outputs for them are left out."))
+            feedback.pushWarning(self.tr("The raster has no CRS: areas are unknown, their outputs are left out."))

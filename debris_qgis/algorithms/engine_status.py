@@ -6,8 +6,8 @@ from ..engine_environment import EngineNotFound, find_engine, how_to
 from ..engine_process import EngineCancelled, EngineError, EngineProcess
 from .base import EngineAlgorithm
 
-HELP = """<p>Says whether the other algorithms can run: which Python the engine has, its packages and their versions, the
-device it will use, memory, and the models it sees. If it cannot run, says what to do.</p>"""
+HELP = """<p>Says whether the other algorithms can run: which Python the engine has, its packages and their versions,
+the device it will use, memory, and the models it sees. If it cannot run, says what to do.</p>"""
 
 
 class EngineStatusAlgorithm(EngineAlgorithm):
@@ -42,7 +42,8 @@ class EngineStatusAlgorithm(EngineAlgorithm):
         lines += [_model(entry) for entry in result["models"]]
         ready = not result["problems"]
         lines += [f"Problem: {problem}" for problem in result["problems"]]
-        lines.append("The engine is ready." if ready else f"The engine is not ready.\n{how_to()}")
+        not_ready = f"The engine is not ready. If packages are the problem:\n{how_to()}"
+        lines.append("The engine is ready." if ready else not_ready)
         return self._answer(ready, "\n".join(lines), feedback)
 
     @staticmethod
@@ -52,7 +53,15 @@ class EngineStatusAlgorithm(EngineAlgorithm):
 
 
 def _model(entry):
+    """A model's card in one line."""
     return (
-        f"Model: {entry['name']} ({len(entry['bands'])} bands, threshold {entry['threshold']:.3g}, made for "
-        f"{entry['level']}): {entry['path']}"
+        f"Model: {entry['name']}, made for {entry['level']}; {len(entry['bands'])} bands ({' '.join(entry['bands'])}); "
+        f"tells apart {', '.join(entry['classes'])}; threshold {entry['threshold']:.3g}; {_score(entry['metrics'])}; "
+        f"{entry['path']}"
     )
+
+
+def _score(metrics):
+    """F1 for debris and what it was measured on, where the card says so."""
+    f1 = (metrics.get("debris") or {}).get("f1")
+    return "F1 not measured" if f1 is None else f"F1 for debris {f1:.3g} on {metrics.get('data', 'unnamed data')}"

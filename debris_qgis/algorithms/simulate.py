@@ -11,9 +11,9 @@ from ..compat import INTEGER
 from ..styling import style_result
 from .base import EngineAlgorithm
 
-HELP = """<p>Writes a practice scene: a georeferenced raster of eleven Sentinel-2 bands with the sea, a coast, clouds, foam,
-ships, Sargassum and debris in it, composed from signatures measured in real images (MARIDA, Kikaki et al. 2022), and the
-true class of each pixel beside it.</p>
+HELP = """<p>Writes a practice scene: a georeferenced raster of eleven Sentinel-2 bands with the sea, a coast, clouds,
+foam, ships, Sargassum and debris in it, composed from signatures measured in real images (MARIDA, Kikaki et al. 2022),
+and the true class of each pixel beside it.</p>
 <p>Try Detect Marine Debris on it, and compare. The same seed gives the same scene.</p>
 <p><b>Labels</b>: numbers of MARIDA's classes (1 marine debris, 2 and 3 Sargassum, 4 natural organic material, 5 ship,
 6 cloud, 7 marine water, 9 foam …), 16 land, 0 no label.</p>"""
@@ -38,11 +38,19 @@ class SimulateAlgorithm(EngineAlgorithm):
             self.add(QgsProcessingParameterNumber(name, self.tr(label), INTEGER, default, False, low, high))
         self.add(
             QgsProcessingParameterString("WITHOUT", self.tr("Leave out"), None, False, True),
-            self.tr("Ingredients, separated by commas: debris, sargassum, organic, ship, foam, waves, coast, cloud …"),
+            self.tr(
+                "Separated by commas, of debris, sargassum, organic, ship, foam, waves, fronts, coast, cloud, shadow, "
+                "haze, nodata."
+            ),
             advanced=True,
         )
         for name, label in (("OUTPUT", "Practice scene"), ("LABELS", "True classes")):
             self.add(QgsProcessingParameterRasterDestination(name, self.tr(label), QgsProcessing.TEMPORARY_OUTPUT))
+
+    def checkParameterValues(self, parameters, context):  # noqa: N802
+        """Say at once that a file's ending is none the engine writes."""
+        problem = self.unsupported_output(parameters, context)
+        return (False, problem) if problem else super().checkParameterValues(parameters, context)
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
         """Run the engine's job `simulate`."""

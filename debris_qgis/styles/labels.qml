@@ -1,12 +1,12 @@
 <!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
-<qgis minScale="1e+08" maxScale="0" hasScaleBasedVisibilityFlag="0" styleCategories="AllStyleCategories" version="3.22.16-Białowieża">
+<qgis minScale="1e+08" version="3.22.16-Białowieża" styleCategories="AllStyleCategories" hasScaleBasedVisibilityFlag="0" maxScale="0">
   <flags>
     <Identifiable>1</Identifiable>
     <Removable>1</Removable>
     <Searchable>1</Searchable>
     <Private>0</Private>
   </flags>
-  <temporal mode="0" fetchMode="0" enabled="0">
+  <temporal fetchMode="0" enabled="0" mode="0">
     <fixedRange>
       <start></start>
       <end></end>
@@ -14,21 +14,21 @@
   </temporal>
   <customproperties>
     <Option type="Map">
-      <Option value="Value" name="identify/format" type="QString"/>
+      <Option type="QString" name="identify/format" value="Value"/>
     </Option>
   </customproperties>
   <pipe-data-defined-properties>
     <Option type="Map">
-      <Option value="" name="name" type="QString"/>
+      <Option type="QString" name="name" value=""/>
       <Option name="properties"/>
-      <Option value="collection" name="type" type="QString"/>
+      <Option type="QString" name="type" value="collection"/>
     </Option>
   </pipe-data-defined-properties>
   <pipe>
     <provider>
-      <resampling zoomedInResamplingMethod="nearestNeighbour" zoomedOutResamplingMethod="nearestNeighbour" maxOversampling="2" enabled="false"/>
+      <resampling zoomedInResamplingMethod="nearestNeighbour" zoomedOutResamplingMethod="nearestNeighbour" enabled="false" maxOversampling="2"/>
     </provider>
-    <rasterrenderer alphaBand="-1" band="1" opacity="1" nodataColor="" type="paletted">
+    <rasterrenderer type="paletted" band="1" alphaBand="-1" opacity="1" nodataColor="">
       <minMaxOrigin>
         <limits>None</limits>
         <extent>WholeRaster</extent>
@@ -38,27 +38,27 @@
         <stdDevFactor>2</stdDevFactor>
       </minMaxOrigin>
       <colorPalette>
-        <paletteEntry value="0" alpha="0" label="Not labelled" color="#000000"/>
-        <paletteEntry value="1" alpha="255" label="Marine debris" color="#d55e00"/>
-        <paletteEntry value="2" alpha="255" label="Dense Sargassum" color="#00573f"/>
-        <paletteEntry value="3" alpha="255" label="Sparse Sargassum" color="#009e73"/>
-        <paletteEntry value="4" alpha="255" label="Natural organic material" color="#8c6d31"/>
-        <paletteEntry value="5" alpha="255" label="Ship" color="#cc79a7"/>
-        <paletteEntry value="6" alpha="255" label="Clouds" color="#e6e6e6"/>
-        <paletteEntry value="7" alpha="160" label="Marine water" color="#0072b2"/>
-        <paletteEntry value="8" alpha="160" label="Sediment-laden water" color="#b8a16b"/>
-        <paletteEntry value="9" alpha="255" label="Foam" color="#f0e442"/>
-        <paletteEntry value="10" alpha="160" label="Turbid water" color="#4f9a94"/>
-        <paletteEntry value="11" alpha="160" label="Shallow water" color="#56b4e9"/>
-        <paletteEntry value="12" alpha="255" label="Waves" color="#9ad0f5"/>
-        <paletteEntry value="13" alpha="200" label="Cloud shadows" color="#2b3a55"/>
-        <paletteEntry value="14" alpha="255" label="Wakes" color="#b9d6f2"/>
-        <paletteEntry value="15" alpha="160" label="Mixed water" color="#3d6f8e"/>
-        <paletteEntry value="16" alpha="255" label="Land" color="#8c8c8c"/>
+        <paletteEntry alpha="0" value="0" color="#000000" label="Not labelled"/>
+        <paletteEntry alpha="255" value="1" color="#d55e00" label="Marine debris"/>
+        <paletteEntry alpha="255" value="2" color="#00573f" label="Dense Sargassum"/>
+        <paletteEntry alpha="255" value="3" color="#009e73" label="Sparse Sargassum"/>
+        <paletteEntry alpha="255" value="4" color="#8c6d31" label="Natural organic material"/>
+        <paletteEntry alpha="255" value="5" color="#cc79a7" label="Ship"/>
+        <paletteEntry alpha="255" value="6" color="#e6e6e6" label="Clouds"/>
+        <paletteEntry alpha="160" value="7" color="#0072b2" label="Marine water"/>
+        <paletteEntry alpha="160" value="8" color="#b8a16b" label="Sediment-laden water"/>
+        <paletteEntry alpha="255" value="9" color="#f0e442" label="Foam"/>
+        <paletteEntry alpha="160" value="10" color="#4f9a94" label="Turbid water"/>
+        <paletteEntry alpha="160" value="11" color="#56b4e9" label="Shallow water"/>
+        <paletteEntry alpha="255" value="12" color="#9ad0f5" label="Waves"/>
+        <paletteEntry alpha="200" value="13" color="#2b3a55" label="Cloud shadows"/>
+        <paletteEntry alpha="255" value="14" color="#b9d6f2" label="Wakes"/>
+        <paletteEntry alpha="160" value="15" color="#3d6f8e" label="Mixed water"/>
+        <paletteEntry alpha="255" value="16" color="#8c8c8c" label="Land"/>
       </colorPalette>
     </rasterrenderer>
     <brightnesscontrast brightness="0" contrast="0" gamma="1"/>
-    <huesaturation saturation="0" grayscaleMode="0" colorizeStrength="100" colorizeGreen="128" colorizeOn="0" invertColors="0" colorizeRed="255" colorizeBlue="128"/>
+    <huesaturation saturation="0" colorizeGreen="128" colorizeBlue="128" colorizeStrength="100" colorizeRed="255" invertColors="0" grayscaleMode="0" colorizeOn="0"/>
     <rasterresampler maxOversampling="2"/>
     <resamplingStage>resamplingFilter</resamplingStage>
   </pipe>

@@ -1,7 +1,8 @@
-"""A real QGIS with the provider registered, the real engine, rasters made on the spot, and a feedback that remembers."""
+"""A real QGIS with the provider registered, the real engine, rasters made on the spot, a feedback that remembers."""
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -23,11 +24,13 @@ gdal.UseExceptions()
 
 
 class RecordingFeedback(QgsProcessingFeedback):
-    """Keeps what it is told; cancels itself once the progress passes `cancel_at` percent."""
+    """Keeps what it is told; cancels itself at the text `cancel_at`, or above `cancel_above` percent."""
 
-    def __init__(self, cancel_at=None):
+    def __init__(self, cancel_at=None, cancel_above=None):
         super().__init__(False)
         self.lines, self.errors, self.cancel_at = [], [], cancel_at
+        if cancel_above is not None:
+            self.progressChanged.connect(lambda percent: self.cancel() if percent > cancel_above else None)
 
     def pushInfo(self, info):
         self.lines.append(info)
@@ -68,6 +71,8 @@ def provider(qgis_app, qgis_processing):
     plugin.initProcessing()
     yield QgsApplication.processingRegistry().providerById("debris")
     plugin.unload()
+    # Exceptions keep their frames, and so contexts with layers: those must go before QGIS itself does.
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,10 @@
 """The algorithms as Processing sees them: parameters, defaults, outputs, help."""
 
 import pytest
+from qgis.core import QgsProcessingParameterDefinition, QgsProcessingUtils
+
 from debris_qgis.about import ICON, version
 from debris_qgis.compat import ADVANCED
-from qgis.core import QgsProcessingParameterDefinition, QgsProcessingUtils
 
 OPTIONAL = QgsProcessingParameterDefinition.FlagOptional
 # The table of the algorithm's specification: type, default, optional, advanced.

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+from qgis.core import QgsApplication, QgsSettings
+
 from debris_qgis import engine_environment
 from debris_qgis.engine_environment import SETTING, VARIABLE, EngineNotFound, clean_environment, find_engine
-from qgis.core import QgsApplication, QgsSettings
 
 
 @pytest.fixture
@@ -58,10 +59,13 @@ def test_the_engine_package_is_found(engine_python):
 
 
 def test_foreign_variables_are_left_out():
-    foreign = dict.fromkeys(
-        ("PYTHONPATH", "PYTHONHOME", "PROJ_LIB", "PROJ_DATA", "GDAL_DATA", "GDAL_DRIVER_PATH", "LD_LIBRARY_PATH", "LD_PRELOAD",
-         "QT_PLUGIN_PATH", "QT_QPA_PLATFORM", "QGIS_PREFIX_PATH", "VIRTUAL_ENV", "DYLD_LIBRARY_PATH", "OGR_X"), "x",
-    )  # fmt: skip
-    kept = clean_environment({**foreign, "HOME": "/h", "PATH": "/bin", "LANG": "C.UTF-8", "HTTPS_PROXY": "p", "CUDA_VISIBLE_DEVICES": "0"})
+    names = (
+        "PYTHONPATH PYTHONHOME PROJ_LIB PROJ_DATA GDAL_DATA GDAL_DRIVER_PATH LD_LIBRARY_PATH LD_PRELOAD QT_PLUGIN_PATH "
+        "QT_QPA_PLATFORM QGIS_PREFIX_PATH VIRTUAL_ENV DYLD_LIBRARY_PATH OGR_X CPL_DEBUG"
+    )
+    foreign = dict.fromkeys(names.split(), "x")
+    kept = clean_environment(
+        {**foreign, "HOME": "/h", "PATH": "/bin", "LANG": "C.UTF-8", "HTTPS_PROXY": "p", "CUDA_VISIBLE_DEVICES": "0"}
+    )
     assert not set(foreign) & set(kept)
     assert (kept["HOME"], kept["PATH"], kept["HTTPS_PROXY"], kept["CUDA_VISIBLE_DEVICES"]) == ("/h", "/bin", "p", "0")

@@ -6,10 +6,15 @@ These tests put small programs in the engine's place, to have it crash, hang or 
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
+
+from debris_qgis import engine_process
 from debris_qgis.engine_environment import Engine
 from debris_qgis.engine_process import KEPT_LOGS, EngineCancelled, EngineError, EngineProcess, explain
+
+from .conftest import RecordingFeedback
 
 
 @pytest.fixture
@@ -24,8 +29,6 @@ def engine(tmp_path):
             "request = json.loads(sys.stdin.readline())\n"
             "def say(**message): print(json.dumps(message), flush=True)\n" + textwrap.dedent(program)
         )
-        from pathlib import Path
-
         return EngineProcess(Engine(Path(sys.executable), "a test", package.parent), tmp_path / "logs")
 
     return make
@@ -63,7 +66,9 @@ def test_an_error_keeps_its_code_and_message(engine, feedback):
 
 
 def test_a_bug_names_the_log(engine, feedback):
-    process = engine('print("Traceback …", file=sys.stderr); say(type="error", code="internal", message="It failed."); sys.exit(1)')
+    process = engine(
+        'print("Traceback …", file=sys.stderr); say(type="error", code="internal", message="It failed."); sys.exit(1)'
+    )
     with pytest.raises(EngineError) as caught:
         process.run("detect", {}, feedback)
     (log,) = logs(process)
@@ -90,7 +95,11 @@ def test_killed_is_explained_with_the_log_and_leaves_nothing(engine, feedback, t
 
 @pytest.mark.parametrize(
     "program",
-    ["time.sleep(60)", "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nsys.stdin.readline()\ntime.sleep(60)", "while True: say(type='x')"],
+    [
+        "time.sleep(60)",
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nsys.stdin.readline()\ntime.sleep(60)",
+        "while True: say(type='x')",
+    ],
 )
 def test_cancel_ends_it_within_two_seconds_whatever_it_does(engine, feedback, program):
     process = engine('say(type="progress", fraction=0.1, message="begun")\n' + textwrap.dedent(program))
@@ -127,6 +136,47 @@ def test_noise_on_either_stream_does_no_harm(engine, feedback):
     assert process.run("detect", {}, feedback) == {"ok": 1}
 
 
+def test_an_engine_that_closes_its_output_and_hangs_can_be_cancelled(engine, tmp_path):
+    class Feedback(RecordingFeedback):
+        def isCanceled(self):
+            return (tmp_path / "closed").exists()
+
+    process = engine(f"os.close(1); open({str(tmp_path / 'closed')!r}, 'w').close(); time.sleep(60)")
+    begin = time.monotonic()
+    with pytest.raises(EngineCancelled):
+        process.run("detect", {}, Feedback())
+    assert time.monotonic() - begin < 4
+
+
+def test_an_answer_counts_where_the_engine_then_hangs(engine, feedback, monkeypatch):
+    monkeypatch.setattr(engine_process, "FAREWELL_SECONDS", 0.2)
+    begin = time.monotonic()
+    assert engine('say(type="result", result={"ok": 1}); time.sleep(60)').run("detect", {}, feedback) == {"ok": 1}
+    assert time.monotonic() - begin < 4
+
+
+def test_a_progress_text_that_only_counts_does_not_fill_the_log(engine, feedback):
+    process = engine(
+        """
+        for number in range(200):
+            say(type="progress", fraction=number / 200, message=f"Tile {number} of 200")
+        say(type="progress", fraction=1, message="Done")
+        say(type="result", result={})
+        """
+    )
+    process.run("detect", {}, feedback)
+    assert feedback.lines[0] == "Tile 0 of 200"
+    assert feedback.lines[-1] == "Done"
+    assert len(feedback.lines) < 10
+    assert feedback.progress() == 100
+
+
+def test_a_profile_that_cannot_be_written_to_is_no_obstacle(engine, feedback):
+    process = engine('say(type="result", result={"ok": 1})')
+    process.folder = Path("/proc/logs")
+    assert process.run("detect", {}, feedback) == {"ok": 1}
+
+
 def test_an_end_without_an_answer(engine, feedback):
     with pytest.raises(EngineError, match=r"exit code 7"):
         engine("sys.exit(7)").run("detect", {}, feedback)
@@ -148,10 +198,12 @@ def test_old_logs_go(engine, feedback):
     process = engine("sys.exit(1)")
     process.folder.mkdir()
     for number in range(KEPT_LOGS + 10):
-        (process.folder / f"{number}.log").touch()
+        (process.folder / f"debris-2020-{number:02}.log").touch()
+    (process.folder / "other.log").touch()
     with pytest.raises(EngineError):
         process.run("detect", {}, feedback)
-    assert len(logs(process)) == KEPT_LOGS
+    assert len([log for log in logs(process) if log.name.startswith("debris-")]) == KEPT_LOGS
+    assert (process.folder / "other.log").is_file()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 FORBIDDEN = {
-    "debris_qgis": {"torch", "rasterio", "engine", "safetensors", "pyogrio", "shapely", "pyproj", "scipy", "affine", "PyQt5", "PyQt6"},
+    "debris_qgis": {
+        "torch", "rasterio", "engine", "safetensors", "pyogrio", "shapely", "pyproj", "scipy", "affine", "PyQt5",
+        "PyQt6",
+    },
     "engine": {"qgis", "PyQt5", "PyQt6", "osgeo", "debris_qgis", "processing"},
 }  # fmt: skip
 
