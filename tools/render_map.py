@@ -49,8 +49,14 @@ GAP = 5
 BOTTOM_TOP = 157
 
 
-NOT_OBSERVED = {3: ("#b9a98c", "Land"), 4: ("#f2f2f2", "Cloud or shadow"), 255: ("#c8c8c8", "No data")}
+NOT_OBSERVED = {
+    3: ("#b9a98c", "Not observed: land"),
+    4: ("#f2f2f2", "Not observed: cloud or shadow"),
+    255: ("#c8c8c8", "Not observed: no data"),
+}
 """Colour and label of the mask's values that were not looked at."""
+BESIDES_DEBRIS = {2: ("#009e73", "Other floating matter"), **NOT_OBSERVED}
+"""The same of all values besides debris that are not clear water."""
 
 
 class MapError(Exception):
@@ -84,15 +90,15 @@ def load_colour(path: str, name: str, bands: list, grey: bool) -> QgsRasterLayer
     return layer
 
 
-def load_not_observed(path: str, values: list) -> QgsRasterLayer:
-    """What was not looked at: those values of the mask that it holds, in greys, everything else transparent."""
-    layer = QgsRasterLayer(path, "Not observed")
+def load_mask(path: str, values: list, shown: dict) -> QgsRasterLayer:
+    """The mask with those of its `values` that are in `shown`, everything else transparent."""
+    layer = QgsRasterLayer(path, "Besides debris")
     _check(layer, path)
     # 255 is the mask's no-data value, which is not drawn unless it is taken for a number.
     layer.dataProvider().setUseSourceNoDataValue(1, False)
     classes = [
         QgsPalettedRasterRenderer.Class(value, QColor(colour), label)
-        for value, (colour, label) in NOT_OBSERVED.items()
+        for value, (colour, label) in shown.items()
         if value in values
     ]
     layer.setRenderer(QgsPalettedRasterRenderer(layer.dataProvider(), 1, classes))
@@ -259,8 +265,9 @@ def draw(description: dict) -> None:
     ground = load_colour(description["scene"], "Grey image", description["colour"], grey=True)
     probability, detections = load_results(description)
     project.setCrs(colour.crs())
-    unseen = load_not_observed(description["mask"], description["mask_values"])
-    project.addMapLayers([colour, ground, unseen, probability, detections])
+    unseen = load_mask(description["mask"], description["mask_values"], NOT_OBSERVED)
+    besides = load_mask(description["mask"], description["mask_values"], BESIDES_DEBRIS)
+    project.addMapLayers([colour, ground, unseen, besides, probability, detections])
     sheet = MapSheet(project)
     right = MARGIN + FRAME_WIDTH + GAP
     sheet.text(description["title"], MARGIN, 8, 277, 9, 17, bold=True)
@@ -268,8 +275,8 @@ def draw(description: dict) -> None:
     sheet.text("Colour image (B4, B3, B2)", MARGIN, FRAME_TOP - 6, FRAME_WIDTH, 5, 9, bold=True)
     sheet.text("Probability and detections", right, FRAME_TOP - 6, FRAME_WIDTH, 5, 9, bold=True)
     sheet.map([unseen, colour], colour.extent(), MARGIN)
-    shown = sheet.map([detections, probability, unseen, ground], colour.extent(), right)
-    legend = [detections, probability, *([unseen] if unseen.renderer().classes() else [])]
+    shown = sheet.map([detections, probability, besides, ground], colour.extent(), right)
+    legend = [detections, probability, *([besides] if besides.renderer().classes() else [])]
     sheet.legend(shown, legend, MARGIN, BOTTOM_TOP)
     sheet.scale_bar(shown, 212, BOTTOM_TOP + 2)
     sheet.north_arrow(shown, MARGIN + 277 - 12, BOTTOM_TOP + 2)
