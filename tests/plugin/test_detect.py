@@ -226,7 +226,7 @@ def test_kill_names_the_log_and_leaves_no_file(detect, large, out):
         for pid in _engines():
             os.kill(pid, signal.SIGKILL)
 
-    killer = threading.Thread(target=kill)
+    killer = threading.Thread(target=kill, daemon=True)
     killer.start()
     with pytest.raises(QgsProcessingException, match=r"signal 9") as caught:
         detect(large, feedback)
