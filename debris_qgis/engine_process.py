@@ -9,7 +9,7 @@ import json
 import queue
 import re
 import shutil
-import subprocess  # nosec B404 - starting the engine is this module's purpose
+import subprocess  # nosec B404
 import sys
 import tempfile
 import threading
@@ -106,7 +106,7 @@ class EngineProcess:
         try:
             # The child has its own handle of the log: ours must not keep the file from being removed on Windows.
             with log.open("wb") as stderr:
-                return subprocess.Popen(  # nosec B603 - a fixed command, no shell
+                return subprocess.Popen(  # nosec B603
                     command,
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,

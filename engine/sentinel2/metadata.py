@@ -112,7 +112,7 @@ def parse_xml(data: bytes, source: str) -> ElementTree.Element:
     """
     if len(data) > LARGEST_XML:
         raise RasterError(f"{source} has {len(data) / 1024**2:.0f} MB: that is no Sentinel-2 metadata.")
-    parser = ElementTree.XMLParser(target=_WithoutDoctype(source))  # nosec B314 - document types are refused
+    parser = ElementTree.XMLParser(target=_WithoutDoctype(source))  # nosec B314
     try:
         parser.feed(data)
         root: ElementTree.Element = parser.close()

@@ -238,9 +238,16 @@ def test_kill_names_the_log_and_leaves_no_file(detect, large, out):
 
 def _engines():
     """Process ids of the engines that this process has started and that run."""
-    command = ["pgrep", "--parent", str(os.getpid()), "--full", "engine serve"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return [int(pid) for pid in done.stdout.split()]
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            command = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended meanwhile
+        if parent == os.getpid() and b"serve" in command:
+            found.append(int(folder.name))
+    return found
 
 
 def _bad_input(kind, make_raster, water, tmp_path, toy_model):
