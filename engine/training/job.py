@@ -41,7 +41,7 @@ WEAK_SHARE = 2.0
 # Inverse frequency to this power weighs the classes: fully inverse, one foam pixel would outweigh a hundred of water.
 WEIGHT_POWER = 0.5
 MOSAIC_SHARE = 0.2
-MEASURED_TILES = 400
+MEASURED_TILES = 200
 STRETCH, CONTRAST_WINDOWS, STEM = 8.0, (5, 15), 48
 DATA_SEED, VALIDATION_SEED = 1, 500_000
 
