@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 @pytest.fixture(scope="session")
 def qgis(tmp_path_factory):
     """qgis_process with the built plugin installed and enabled in a profile of its own."""
-    from tools.install_plugin import install
+    from tools.install_plugin import install, link_engine
     from tools.package_plugin import assemble
     from tools.qgis_process import QgisProcess, QgisProcessError
 
@@ -30,8 +30,7 @@ def qgis(tmp_path_factory):
     except QgisProcessError as error:
         pytest.skip(str(error))
     install(assemble(tmp_path_factory.mktemp("built") / "debris_qgis"), root)
-    python = os.environ.setdefault("DEBRIS_ENGINE_PYTHON", str(ENGINE_PYTHON))
-    process._environment["DEBRIS_ENGINE_PYTHON"] = python
+    link_engine(ROOT / ".venv", root)
     return process
 
 
