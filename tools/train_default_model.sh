@@ -4,7 +4,8 @@
 #   tools/train_default_model.sh [OUTPUT]
 #
 # On practice scenes alone; where a folder of real images in MARIDA's layout is given by TEXTURES (default:
-# ../shared/data/marida_train), its unlabelled pixels then set the threshold. About 15 minutes on two free cores.
+# ../shared/data/marida_train), its unlabelled pixels then set the threshold. Took 36 minutes on two cores that were
+# shared with other work.
 set -eu
 
 output=${1:-engine/models/default.safetensors}
