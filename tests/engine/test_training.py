@@ -13,8 +13,6 @@ from engine.bands import MARIDA_ORDER
 from engine.errors import Cancelled, ModelError, RequestError
 from engine.jobs import TrainRequest
 from engine.losses import IGNORE
-from engine.metrics import ScoreHistogram
-from engine.network import NetworkConfig, SEUNet
 from engine.practice import SceneOptions, Tile
 from engine.prediction import Predictor
 from engine.training import train
@@ -207,27 +205,3 @@ def test_a_cancelled_training_leaves_nothing(at: float, tmp_path: Path):
 def test_a_wrong_tile_size_is_refused():
     with pytest.raises(RequestError, match="multiple of 16"):
         TrainRequest(model="m.safetensors", tile_size=100)
-
-
-@pytest.mark.slow
-def test_eight_tiles_are_learnt_by_heart():
-    torch.manual_seed(0)
-    source = PracticeTiles(8, 64, 77, SceneOptions(without=("nodata", "cloud", "coast"), density=2))
-    batch = next(batches(source, range(8), 8))
-    network = SEUNet(NetworkConfig(classes=2, width=16, dropout=0.0, stretch=8.0))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
-    debris = batch.classes == 1
-    target = torch.where(batch.classes == 0, IGNORE, debris.long())
-    x = (batch.reflectance - 0.03) / 0.05
-    for _ in range(150):
-        loss = torch.nn.functional.cross_entropy(network(x), target, ignore_index=IGNORE)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    network.eval()
-    with torch.no_grad():
-        probability = network(x).softmax(1)[:, 1].numpy()
-    histogram = ScoreHistogram()
-    use = (target != IGNORE).numpy()
-    histogram.add(probability[use], debris.numpy()[use])
-    assert histogram.at(0.5).f1 > 0.95
