@@ -106,7 +106,7 @@ class Scene:
         self._dataset = dataset
         self._indexes = list(indexes)
         self._window = window
-        self.grid = Grid(dataset.width, dataset.height, dataset.transform, dataset.crs).part(window)
+        self.grid = Grid(dataset.width, dataset.height, _transform(dataset), dataset.crs).part(window)
         # A mask beside the file or an alpha band (which GDAL takes for a mask only in rasters of few bands); a no-data
         # tag is compared with the numbers that are read anyway.
         flags = dataset.mask_flag_enums[indexes[0] - 1]
@@ -186,7 +186,7 @@ def open_scene(
         usable = [i for i, kind in enumerate(dataset.colorinterp, 1) if kind != ColorInterp.alpha]
         labels = [_label(dataset, index) for index in usable]
         indexes = [usable[number - 1] for number in match_bands(bands, labels, mapping)]
-        whole = Grid(dataset.width, dataset.height, dataset.transform, dataset.crs)
+        whole = Grid(dataset.width, dataset.height, _transform(dataset), dataset.crs)
         window = whole.window(extent) if extent is not None else Window(0, 0, whole.height, whole.width)
         unscaled = Scene(dataset, indexes, Scaling.identity(len(indexes)), window, scene_name(path))
         scaling = choose_scaling(
@@ -221,6 +221,11 @@ def _check_grid(path: str, transform: Affine) -> None:
         raise RasterError(
             f"{path} has a rotated or sheared grid. Warp it to a north-up grid first (Raster > Projections > Warp)."
         )
+
+
+def _transform(dataset: rasterio.DatasetReader) -> Affine:
+    """The dataset's transform; rows go down from 0 where it has none, as QGIS draws such a raster."""
+    return Affine(1, 0, 0, 0, -1, 0) if dataset.transform.is_identity else dataset.transform
 
 
 def _label(dataset: rasterio.DatasetReader, index: int) -> BandLabel:

@@ -214,6 +214,9 @@ def test_no_crs_works_and_areas_are_unknown(detector: Detector, make_raster, sce
     assert result.debris_area_m2 is None
     assert np.isnan(detector.table()["area_m2"]).all()
     assert "areas, longitudes and latitudes are unknown" in caplog.text
+    # QGIS draws a raster without a transform with rows going down from 0: the results must lie upon it.
+    xs, ys = np.transpose([(g.centroid.x, g.centroid.y) for g in detector.table()["geometry"]])
+    assert ((xs > 0) & (xs < scene.shape[2]) & (ys < 0) & (ys > -scene.shape[1])).all()
 
 
 @pytest.mark.parametrize(
