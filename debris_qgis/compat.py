@@ -6,7 +6,11 @@ from qgis.core import (
     QgsProcessingParameterDefinition,
     QgsProcessingParameterFile,
     QgsProcessingParameterNumber,
+    QgsRasterLayerTemporalProperties,
+    QgsVectorDataProvider,
+    QgsVectorLayerTemporalProperties,
 )
+from qgis.PyQt.QtCore import QMetaType, QVariant
 
 
 def _first(*paths):
@@ -25,3 +29,16 @@ INTEGER = _first((Qgis, "ProcessingNumberParameterType.Integer"), (QgsProcessing
 DOUBLE = _first((Qgis, "ProcessingNumberParameterType.Double"), (QgsProcessingParameterNumber, "Double"))
 FILE = _first((Qgis, "ProcessingFileParameterBehavior.File"), (QgsProcessingParameterFile, "File"))
 POLYGONS = _first((Qgis, "ProcessingSourceType.VectorPolygon"), (QgsProcessing, "TypeVectorPolygon"))
+TEXT = _first((QVariant, "String"), (QMetaType, "Type.QString"))
+WHOLE = _first((QVariant, "Int"), (QMetaType, "Type.Int"))
+REAL = _first((QVariant, "Double"), (QMetaType, "Type.Double"))
+ADD_FIELDS = _first(
+    (Qgis, "VectorProviderCapability.AddAttributes"), (QgsVectorDataProvider, "Capability.AddAttributes")
+)
+TIMES_BY_EXPRESSION = _first(
+    (Qgis, "VectorTemporalMode.FeatureDateTimeStartAndEndFromExpressions"),
+    (QgsVectorLayerTemporalProperties, "ModeFeatureDateTimeStartAndEndFromExpressions"),
+)
+FIXED_TIME = _first(
+    (Qgis, "RasterTemporalMode.FixedTemporalRange"), (QgsRasterLayerTemporalProperties, "ModeFixedTemporalRange")
+)

@@ -1,0 +1,117 @@
+"""How much of a scene was observed, and why the rest was not: areas on the ground of each value of a mask."""
+
+from dataclasses import dataclass
+from typing import Dict, Optional
+
+import numpy as np
+from osgeo import gdal
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsCoordinateTransformContext,
+    QgsDistanceArea,
+    QgsGeometry,
+    QgsPointXY,
+    QgsUnitTypes,
+)
+
+CLEAR, DEBRIS, FLOATING, LAND, CLOUD, NO_DATA = 0, 1, 2, 3, 4, 255
+OBSERVED = (CLEAR, DEBRIS, FLOATING)
+REASONS = {LAND: "land", CLOUD: "cloud or shadow", NO_DATA: "no data"}
+"""Why a pixel was not observed, by mask value."""
+# As in the engine: a projection that keeps areas to within this share is taken at its word.
+TOLERATED_DISTORTION = 0.005
+ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Areas:
+    """Pixels and, where the raster has a CRS, square metres by mask value."""
+
+    pixels: Dict[int, int]
+    square_metres: Optional[Dict[int, float]]
+
+    def of(self, *values: int) -> Optional[float]:
+        """The area in m² of some values together; None where areas are unknown."""
+        if self.square_metres is None:
+            return None
+        return sum(self.square_metres.get(value, 0.0) for value in values)
+
+    def share(self, *values: int) -> float:
+        """The share of all pixels that have one of `values`, 0 to 1."""
+        total = sum(self.pixels.values())
+        return sum(self.pixels.get(value, 0) for value in values) / total if total else 0.0
+
+    @property
+    def observed(self) -> Optional[float]:
+        """Observed area in m²."""
+        return self.of(*OBSERVED)
+
+    @property
+    def not_observed(self) -> Dict[str, Optional[float]]:
+        """Area in m² that was not observed, by reason; only the reasons that occur."""
+        return {text: self.of(value) for value, text in REASONS.items() if self.pixels.get(value)}
+
+
+def areas_of(path: str) -> Areas:
+    """Count a mask, strip by strip.
+
+    Raises:
+        RuntimeError: the file cannot be opened as a raster.
+    """
+    dataset = gdal.Open(path)
+    if dataset is None:
+        raise RuntimeError(f"{path} cannot be opened as a raster.")
+    row_area = row_areas(dataset)
+    band = dataset.GetRasterBand(1)
+    pixels: Dict[int, int] = {}
+    metres: Dict[int, float] = {}
+    for top in range(0, dataset.RasterYSize, ROWS):
+        height = min(ROWS, dataset.RasterYSize - top)
+        block = band.ReadAsArray(0, top, dataset.RasterXSize, height)
+        for value in np.flatnonzero(np.bincount(block.ravel(), minlength=256)).tolist():
+            by_row = (block == value).sum(axis=1)
+            pixels[value] = pixels.get(value, 0) + int(by_row.sum())
+            if row_area is not None:
+                metres[value] = metres.get(value, 0.0) + float(by_row @ row_area[top : top + height])
+    return Areas(pixels, None if row_area is None else metres)
+
+
+def row_areas(dataset) -> Optional[np.ndarray]:
+    """Area in m² of one pixel of each row, float64 (height,); None without a CRS that places it on Earth."""
+    system = dataset.GetSpatialRef()
+    if system is None:
+        return None
+    crs = QgsCoordinateReferenceSystem.fromWkt(system.ExportToWkt())
+    if not crs.isValid():
+        return None
+    left, width, _, top, _, height = dataset.GetGeoTransform()
+    rows = np.unique(np.linspace(0, dataset.RasterYSize - 1, min(dataset.RasterYSize, 65)).round().astype(int))
+    middle = left + (dataset.RasterXSize // 2) * width
+    measure = _Measure(crs)
+    corners = [(middle, top + row * height, middle + width, top + (row + 1) * height) for row in rows.tolist()]
+    geodesic = np.array([measure.area(*corner) for corner in corners])
+    if not np.isfinite(geodesic).all() or (geodesic <= 0).any():
+        return None
+    if not crs.isGeographic():
+        unit = QgsUnitTypes.fromUnitToUnitFactor(crs.mapUnits(), QgsUnitTypes.DistanceUnit.DistanceMeters)
+        planar = abs(width * height) * unit**2
+        if np.abs(geodesic / planar - 1).max() <= TOLERATED_DISTORTION:
+            return np.full(dataset.RasterYSize, planar)
+    return np.interp(np.arange(dataset.RasterYSize), rows, geodesic)
+
+
+class _Measure:
+    """Areas of small rectangles on the WGS 84 ellipsoid."""
+
+    def __init__(self, crs: QgsCoordinateReferenceSystem) -> None:
+        geographic = QgsCoordinateReferenceSystem("EPSG:4326")
+        self._to_lonlat = QgsCoordinateTransform(crs, geographic, QgsCoordinateTransformContext())
+        self._measure = QgsDistanceArea()
+        self._measure.setSourceCrs(geographic, QgsCoordinateTransformContext())
+        self._measure.setEllipsoid("EPSG:7030")
+
+    def area(self, west, north, east, south) -> float:
+        corners = [QgsPointXY(x, y) for x, y in ((west, north), (east, north), (east, south), (west, south))]
+        ring = [self._to_lonlat.transform(corner) for corner in corners]
+        return abs(self._measure.measureArea(QgsGeometry.fromPolygonXY([[*ring, ring[0]]])))

@@ -1,0 +1,182 @@
+"""Where a result comes from: what its files say of scene, model and threshold."""
+
+import json
+import os
+import struct
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Dict, List, Optional
+
+from osgeo import gdal
+from qgis.core import QgsRasterLayer
+
+from ..about import ROOT, version
+from .period import Period, period_of
+
+SOFTWARE = "Marine Debris for QGIS"
+CARD_KEY = "marine_debris_card"
+LARGEST_HEADER = 50_000_000
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What is known of one run; texts are empty where a file does not say."""
+
+    scene: str = ""
+    input: str = ""
+    model: str = ""
+    model_sha256: str = ""
+    threshold: Optional[float] = None
+    reflectance: str = ""
+    level: str = ""
+    product_id: str = ""
+    engine_version: str = ""
+    plugin_version: str = ""
+    period: Optional[Period] = None
+
+    @property
+    def key(self):
+        """What tells one run from another: the scene, the model, the threshold."""
+        return (self.scene, self.model_sha256, None if self.threshold is None else round(self.threshold, 5))
+
+
+def of_raster(path: str) -> Provenance:
+    """What a mask or probability raster says of itself."""
+    tags = tags_of(path)
+    return _from_tags(tags) if tags.get("SOFTWARE") == SOFTWARE else Provenance()
+
+
+def _from_tags(tags: Dict[str, str]) -> Provenance:
+    lower = {name.lower(): value for name, value in tags.items()}
+    source = tags.get("INPUT", "")
+    return Provenance(
+        scene=tags.get("SCENE", ""),
+        input=source,
+        model=tags.get("MODEL", ""),
+        model_sha256=tags.get("MODEL_SHA256", ""),
+        threshold=_number(tags.get("THRESHOLD")),
+        reflectance=tags.get("REFLECTANCE", ""),
+        level=lower.get("level", ""),
+        product_id=lower.get("product_id", ""),
+        engine_version=tags.get("ENGINE_VERSION", ""),
+        plugin_version=tags.get("PLUGIN_VERSION", "") or version(),
+        period=period_of(tags, [lower.get("product_id", ""), tags.get("SCENE", ""), *_names_of(source)]),
+    )
+
+
+def of_detections(source) -> Provenance:
+    """What the first row of a layer, or of a Processing source, of detections says; an empty one says nothing."""
+    names = source.fields().names()
+    feature = next(source.getFeatures(), None)
+    if feature is None or not {"scene", "model", "model_hash", "threshold"} <= set(names):
+        return Provenance()
+
+    def text(name):
+        return str(feature[name]) if name in names and feature[name] not in (None, "") else ""
+
+    time = {"sensing_time": text("sensing_time")}
+    return Provenance(
+        scene=text("scene"),
+        model=text("model"),
+        model_sha256=text("model_hash"),
+        threshold=_number(text("threshold")),
+        level=text("level"),
+        product_id=text("product_id"),
+        plugin_version=version(),
+        period=period_of(time, [text("product_id"), text("scene")]),
+    )
+
+
+def tags_of(path: str) -> Dict[str, str]:
+    """The tags of a raster; none where it cannot be opened."""
+    try:
+        dataset = gdal.Open(path)
+    except RuntimeError:
+        return {}
+    return {} if dataset is None else dict(dataset.GetMetadata() or {})
+
+
+def is_result(layer: QgsRasterLayer) -> bool:
+    """Whether a raster layer is a result of this plugin."""
+    return layer.providerType() == "gdal" and tags_of(layer.source()).get("SOFTWARE") == SOFTWARE
+
+
+def _names_of(source: str) -> List[str]:
+    """Names that may hold a date: the source's own, then those of the files that it is stacked from."""
+    names = [os.path.basename(source.rstrip("/"))]
+    if os.path.exists(source):
+        try:
+            dataset = gdal.Open(source)
+        except RuntimeError:
+            dataset = None
+        if dataset is not None:
+            tags = dict(dataset.GetMetadata() or {})
+            found = period_of(tags, [])
+            names += [found.begin.strftime("%Y%m%dT%H%M%S" if found.exact else "%Y-%m-%d")] if found else []
+            names += [os.path.basename(name) for name in (dataset.GetFileList() or [])[:3]]
+    return names
+
+
+def _number(text) -> Optional[float]:
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None
+
+
+def card_of(model_sha256: str, path: str = "") -> Optional[dict]:
+    """The card of the model that a result was made with: of `path` where named, else of the plugin's own models.
+
+    Returns:
+        The card as JSON has it, or None where the file is not at hand or is not that model.
+    """
+    candidates = [Path(path)] if path else sorted((ROOT / "engine" / "models").glob("*.safetensors"))
+    for candidate in candidates:
+        if candidate.is_file() and (not model_sha256 or _digest(candidate) == model_sha256):
+            return _card(candidate)
+    return None
+
+
+@lru_cache(maxsize=16)
+def _digest(path: Path) -> str:
+    digest = sha256()
+    with path.open("rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _card(path: Path) -> Optional[dict]:
+    """The card in a safetensors header: eight bytes of its length, then JSON."""
+    try:
+        with path.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            if length > LARGEST_HEADER:
+                return None
+            card = json.loads(stream.read(length))["__metadata__"][CARD_KEY]
+        return json.loads(card)
+    except (OSError, ValueError, KeyError, TypeError, struct.error):
+        return None
+
+
+def accuracy_of(card: Optional[dict]) -> str:
+    """What a card says of the model's accuracy, in one or two sentences that name the data."""
+    if not card:
+        return "The model's card is not at hand, so its accuracy is not stated here."
+    metrics = card.get("metrics") or {}
+    sentences = []
+    for name, entry in metrics.items():
+        strict = entry.get("strict") if isinstance(entry, dict) else None
+        if strict and "f1" in strict:
+            low, high = (strict.get("f1_interval") or (None, None))[:2]
+            interval = f" (95 % interval {low:.2f} to {high:.2f})" if low is not None else ""
+            sentences.append(
+                f"On {entry.get('data', name)}: precision {strict['precision']:.2f}, recall {strict['recall']:.2f}, "
+                f"F1 {strict['f1']:.2f}{interval}."
+            )
+    debris = metrics.get("debris") or {}
+    if not sentences and "f1" in debris:
+        sentences.append(f"On {metrics.get('data', 'its validation data')}: F1 {debris['f1']:.2f}.")
+    return " ".join(sentences) or "The model's card states no accuracy."
