@@ -56,6 +56,16 @@ class QgisProcess:
             raise QgisProcessError(f"qgis_process {' '.join(arguments[:3])} failed ({done.returncode}):\n{said}")
         return done.stdout
 
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start qgis_process and return it while it runs; what it says is thrown away."""
+        return subprocess.Popen(
+            [self._program, *arguments],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
     def run(self, algorithm: str, parameters: Mapping[str, Any], timeout: float | None = None) -> dict[str, Any]:
         """Run a Processing algorithm and return its outputs by name.
 

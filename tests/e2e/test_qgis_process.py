@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from osgeo import gdal, ogr
+from osgeo import gdal, ogr, osr
 
 from tools.qgis_process import QgisProcessError
 
@@ -110,6 +112,45 @@ def test_practice_scene_then_detect(qgis, tmp_path: Path) -> None:
         "debris:simulate", {"WIDTH": 256, "HEIGHT": 256, "SEED": 1, "OUTPUT": scene, "LABELS": tmp_path / "labels.tif"}
     )
     assert _detect(qgis, scene, tmp_path)["OBSERVED_AREA_M2"] > 0
+
+
+def _scene(path: Path, rows: int) -> Path:
+    """Eleven named bands of uint16 water, 700 pixels wide."""
+    dataset = gdal.GetDriverByName("GTiff").Create(str(path), 700, rows, 11, gdal.GDT_UInt16)
+    dataset.SetGeoTransform((500000, 10, 0, 600000, 0, -10))
+    dataset.SetProjection(osr.GetUserInputAsWKT("EPSG:32630"))
+    for index, name in enumerate(("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B11", "B12"), 1):
+        dataset.GetRasterBand(index).SetDescription(name)
+        dataset.GetRasterBand(index).Fill(300)
+    return path
+
+
+def _peak_kb(process: subprocess.Popen) -> int:
+    """Peak resident memory of one process, without its children, until it ends."""
+    peak, status = 0, Path(f"/proc/{process.pid}/status")
+    while process.poll() is None:
+        found = re.search(r"VmHWM:\s+(\d+)", status.read_text())
+        peak = max(peak, int(found[1]) if found else 0)
+        time.sleep(0.05)
+    assert process.returncode == 0
+    return peak
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_qgis_does_not_grow_with_the_scene(qgis, toy_model: str, tmp_path: Path) -> None:
+    peaks = {}
+    for rows in (700, 5600):
+        values = {
+            "INPUT": _scene(tmp_path / f"{rows}.tif", rows),
+            "MODEL": toy_model,
+            "MASK": tmp_path / f"mask{rows}.tif",
+            "PROBABILITY": tmp_path / f"probability{rows}.tif",
+            "DETECTIONS": tmp_path / f"detections{rows}.gpkg",
+        }
+        arguments = [f"{name}={value}" for name, value in values.items()]
+        peaks[rows] = _peak_kb(qgis.start("run", "debris:detect", "--", *arguments))
+    # 4900 more rows are 75 MB of input and 14 MB of probability: none of it may pass through QGIS.
+    assert peaks[5600] < peaks[700] + 10 * 1024
 
 
 @pytest.mark.parametrize(
