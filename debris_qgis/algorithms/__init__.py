@@ -2,6 +2,7 @@
 
 from .detect import DetectAlgorithm
 from .engine_status import EngineStatusAlgorithm
+from .export import ExportAlgorithm
 from .simulate import SimulateAlgorithm
 
-ALGORITHMS = (DetectAlgorithm, SimulateAlgorithm, EngineStatusAlgorithm)
+ALGORITHMS = (DetectAlgorithm, SimulateAlgorithm, EngineStatusAlgorithm, ExportAlgorithm)

@@ -1,0 +1,278 @@
+"""Exports, read back by other tools than the one that wrote them, against the source."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import warnings
+import zipfile
+from datetime import datetime, timezone
+from pathlib import Path
+
+import geojson
+import numpy as np
+import pystac
+import pytest
+from osgeo import gdal, ogr, osr
+from qgis import processing
+from qgis.core import QgsProcessingException, QgsVectorLayer
+
+from debris_qgis.results.fields import decide, ensure_fields
+from debris_qgis.results.period import parse
+
+from .conftest import RecordingFeedback
+from .results_data import TAGS, write_run
+
+with warnings.catch_warnings():
+    # The extension is a pilot that is asked for here; pystac says so whenever it is imported.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from pystac.extensions.label import LabelExtension, LabelType
+
+NOTE = 'Müll, 海ごみ; "Leine", größer als gedacht: ' + "ä" * 150
+TIME = "2019-04-24T07:36:19Z"
+ALL_FORMATS = list(range(6))
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    return write_run(folder)
+
+
+@pytest.fixture
+def decided(run):
+    """The same with two decisions, one of them with a long note in several scripts."""
+    layer = QgsVectorLayer(run["DETECTIONS"], "detections", "ogr")
+    ensure_fields(layer, parse(TAGS["SCENE"]))
+    decide(layer, 1, "accepted", NOTE)
+    decide(layer, 2, "rejected")
+    return run
+
+
+def export(run, folder, **values):
+    feedback = RecordingFeedback()
+    inputs = {name: run[name] for name in ("DETECTIONS", "MASK", "PROBABILITY")}
+    parameters = {**inputs, "FOLDER": str(folder), "FORMATS": ALL_FORMATS, "DECISIONS": 3, **values}
+    return processing.run("debris:export", parameters, feedback=feedback), feedback
+
+
+def rows_of(path, options=()):
+    """By id: the values, with the outline under `geometry`, all independent of the file that is closed again."""
+    dataset = gdal.OpenEx(str(path), gdal.OF_VECTOR, open_options=list(options))
+    rows = {}
+    for feature in dataset.GetLayer():
+        outline = ogr.CreateGeometryFromWkb(bytes(feature.GetGeometryRef().ExportToIsoWkb()))
+        rows[feature["id"]] = {**feature.items(), "geometry": outline}
+    return rows
+
+
+def source_rows(run):
+    return rows_of(run["DETECTIONS"])
+
+
+def lonlat(epsg=32630):
+    source, target = osr.SpatialReference(), osr.SpatialReference()
+    source.ImportFromEPSG(epsg)
+    target.ImportFromEPSG(4326)
+    for system in (source, target):
+        system.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)
+    return osr.CoordinateTransformation(source, target)
+
+
+def ogrinfo(*arguments):
+    program = shutil.which("ogrinfo")
+    if program is None:
+        pytest.skip("ogrinfo is not on this machine: install gdal-bin")
+    return subprocess.run([program, *arguments], check=True, capture_output=True, text=True, encoding="utf-8").stdout
+
+
+@pytest.mark.parametrize("form", ["gpkg", "geojson", "fgb", "kml", "csv", "shp"])
+def test_every_format_equals_the_source(decided, out, form):
+    export(decided, out)
+    (path,) = out.glob(f"*.{form}")
+    # GDAL, not QGIS, reads the file back; ogrinfo sees the same number of rows.
+    assert "Feature Count: 4" in ogrinfo("-so", "-al", str(path))
+    options = ["KEEP_GEOM_COLUMNS=NO", "GEOM_POSSIBLE_NAMES=WKT", "AUTODETECT_TYPE=YES"] if form == "csv" else []
+    rows, source = rows_of(path, options), source_rows(decided)
+    assert set(rows) == set(source) == {1, 2, 3, 4}
+    for number, row in rows.items():
+        for name in ("area_m2", "mean_prob", "max_prob", "lon", "lat", "fdi", "threshold"):
+            assert row[name] == pytest.approx(source[number][name], rel=1e-9)
+        assert row["n_pixels"] == source[number]["n_pixels"]
+        assert row["scene"] == TAGS["SCENE"]
+        expected = source[number]["geometry"]
+        if form in ("geojson", "kml", "csv"):
+            expected.Transform(lonlat())
+        found = row["geometry"]
+        assert found.IsValid()
+        # GeoJSON's seven decimals of a degree are a centimetre.
+        assert found.SymDifference(expected).Area() <= (5e-3 if form == "geojson" else 1e-6) * expected.Area()
+    assert rows[1]["decision"] == "accepted"
+
+
+@pytest.mark.parametrize("form", ["gpkg", "geojson", "fgb", "csv", "shp"])
+def test_texts_are_utf8_and_times_are_utc(decided, out, form):
+    export(decided, out)
+    (path,) = out.glob(f"*.{form}")
+    text = ogrinfo("-al", "-geom=NO", str(path))
+    assert "Müll, 海ごみ" in text
+    assert (NOTE in text) == (form != "shp")
+    # ogrinfo takes GeoJSON's texts for times, and finds them in UTC.
+    assert TIME in text or "2019/04/24 07:36:19+00" in text
+    day, time = re.search(r"decided_a\w* \(\w+\(?.*\)? = (\S{10})[T ](\S{8})(?:Z|\+00)", text).groups()
+    at = datetime.fromisoformat(f"{day.replace('/', '-')}T{time}+00:00")
+    assert abs((datetime.now(timezone.utc) - at).total_seconds()) < 300
+
+
+def test_the_shapefile_says_what_it_lost(decided, out):
+    _, feedback = export(decided, out, FORMATS=[5])
+    assert any("cut to 10 characters" in line for line in feedback.lines)
+    assert "Shapefile: 1 text(s) longer than 254 bytes were cut." in feedback.lines
+    assert "Shapefile: 1 text(s)" in next(out.glob("*README.txt")).read_text(encoding="utf-8")
+
+
+def test_kml_has_names_and_times_for_globes(decided, out):
+    export(decided, out, FORMATS=[3])
+    text = next(out.glob("*.kml")).read_text(encoding="utf-8")
+    assert "<name>Suspected debris 1</name>" in text
+    assert f"<begin>{TIME}</begin>" in text
+    assert f"<end>{TIME}</end>" in text
+
+
+def test_geojson_is_valid_after_rfc_7946(decided, out):
+    export(decided, out, FORMATS=[1])
+    text = next(out.glob("*.geojson")).read_text(encoding="utf-8")
+    collection = geojson.loads(text)
+    assert collection.is_valid, collection.errors()
+    assert "crs" not in collection
+    for feature in collection["features"]:
+        assert feature["geometry"]["type"] in ("Polygon", "MultiPolygon")
+        for ring in (r for polygon in _polygons(feature["geometry"]) for r in polygon[:1]):
+            assert all(-180 <= x <= 180 and -90 <= y <= 90 for x, y in ring)
+            # Outer rings run against the clock.
+            assert sum((b[0] - a[0]) * (b[1] + a[1]) for a, b in zip(ring, ring[1:], strict=False)) < 0
+
+
+def _polygons(geometry):
+    return [geometry["coordinates"]] if geometry["type"] == "Polygon" else geometry["coordinates"]
+
+
+def test_rasters_are_cloud_optimized_and_the_same(run, out):
+    result, _ = export(run, out)
+    for name in ("MASK", "PROBABILITY"):
+        path = result[f"{name}_COG"]
+        info = json.loads(subprocess.run(["gdalinfo", "-json", path], check=True, capture_output=True).stdout)
+        assert info["metadata"]["IMAGE_STRUCTURE"]["LAYOUT"] == "COG"
+        assert info["metadata"][""]["SCENE"] == TAGS["SCENE"]
+        mine, own = gdal.Open(path), gdal.Open(run[name])
+        np.testing.assert_array_equal(mine.ReadAsArray(), own.ReadAsArray())
+        assert mine.GetGeoTransform() == own.GetGeoTransform()
+        assert mine.GetSpatialRef().IsSame(own.GetSpatialRef())
+        np.testing.assert_equal(mine.GetRasterBand(1).GetNoDataValue(), own.GetRasterBand(1).GetNoDataValue())
+
+
+def test_the_stac_item_is_valid_and_carries_labels(decided, out):
+    result, _ = export(decided, out)
+    item = pystac.Item.from_file(result["STAC_ITEM"])
+    own = json.loads(Path(result["STAC_ITEM"]).read_text(encoding="utf-8"))
+    # The core schemas come with pystac; those of extensions lie on the web, which tests do not need.
+    core = pystac.Item.from_dict({**own, "stac_extensions": []})
+    assert core.validate()
+    assert item.datetime == datetime(2019, 4, 24, 7, 36, 19, tzinfo=timezone.utc)
+    label = LabelExtension.ext(item)
+    assert label.label_type == LabelType.VECTOR
+    assert label.label_properties == ["decision"]
+    assert [c.classes for c in label.label_classes] == [["accepted", "rejected"]]
+    assert {c.name: c.count for o in label.label_overviews for c in o.counts} == {"accepted": 1, "rejected": 1}
+    for asset in item.assets.values():
+        assert (out / asset.href).is_file()
+    assert {"mask", "probability", "geojson", "gpkg"} <= set(item.assets)
+    west, south, east, north = item.bbox
+    rows = source_rows(decided)
+    expected = rows[1]["geometry"]
+    expected.Transform(lonlat())
+    left, right, bottom, top = expected.GetEnvelope()
+    assert west < left < right < east
+    assert south < bottom < top < north
+
+
+def test_one_zip_holds_all_with_its_provenance(decided, out, tmp_path):
+    target = tmp_path / "all.zip"
+    result, _ = export(decided, out, ZIP=str(target))
+    with zipfile.ZipFile(target) as bundle:
+        assert bundle.testzip() is None
+        names = {name.split("/")[1] for name in bundle.namelist()}
+        text = bundle.read(next(name for name in bundle.namelist() if name.endswith("README.txt"))).decode()
+    assert names == {path.name for path in out.iterdir()}
+    for word in ("SUSPECTED", TAGS["SCENE"], TAGS["MODEL_SHA256"], "2019-04-24 07:36 UTC", "threshold: 0.3"):
+        assert word in text
+    assert "modified Copernicus Sentinel data 2019" in text
+    # 100 x 100 pixels of 100 m²: 5 rows of land, a corner of cloud, 10 columns without data.
+    assert "- observed: 0.85 km²" in text
+    assert "- not observed, land: 45,000 m²" in text
+    assert "- not observed, cloud or shadow: 6,000 m²" in text
+    assert "- not observed, no data: 0.10 km²" in text
+    assert result["COUNT"] == 4
+
+
+@pytest.mark.parametrize(("choice", "expected"), [(0, {1, 3, 4}), (1, {1}), (2, {1}), (3, {1, 2, 3, 4})])
+def test_decisions_choose_what_goes_out(decided, out, choice, expected):
+    result, _ = export(decided, out, DECISIONS=choice, FORMATS=[0])
+    assert set(source_rows({"DETECTIONS": result["GPKG"]})) == expected
+
+
+def test_probability_chooses_too(decided, out):
+    result, _ = export(decided, out, MIN_PROBABILITY=0.6, FORMATS=[0])
+    assert set(source_rows({"DETECTIONS": result["GPKG"]})) == {1, 3}
+
+
+def test_a_run_without_detections_is_exported_too(tmp_path, out):
+    result, _ = export(write_run(tmp_path, boxes=()), out)
+    assert result["COUNT"] == 0
+    assert "Feature Count: 0" in ogrinfo("-so", "-al", result["GPKG"])
+    assert pystac.Item.from_file(result["STAC_ITEM"]).id == TAGS["SCENE"]
+
+
+def test_rasters_of_another_run_are_noticed(run, out, tmp_path):
+    other = write_run(tmp_path, tags={"SCENE": "another"}, name="other_")
+    _, feedback = export({**run, "MASK": other["MASK"]}, out)
+    assert any("of another run" in line for line in feedback.lines)
+
+
+def test_what_cannot_be_exported_says_why_and_leaves_nothing(run, out, tmp_path, make_raster):
+    folder = tmp_path / "blocked"
+    folder.write_text("a file where a folder should be")
+    with pytest.raises(QgsProcessingException, match="cannot be written to"):
+        export(run, folder)
+    plain = tmp_path / "plain.geojson"
+    plain.write_text('{"type": "FeatureCollection", "features": []}')
+    with pytest.raises(QgsProcessingException, match="no table of detections|Could not load source layer"):
+        export({**run, "DETECTIONS": str(plain)}, out)
+    lost = write_run(tmp_path, epsg=None, name="lost_")
+    with pytest.raises(QgsProcessingException, match="GeoJSON needs longitude and latitude"):
+        export(lost, out)
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "begin", "exact"),
+    [
+        ("S2A_MSIL2A_20190212T192651_N0212_R013_T07HFE", "2019-02-12T19:26:51", True),
+        ("2018-10-31-00_00_2018-10-31-23_59_Sentinel-2_L2A_B01_(Raw).tiff", "2018-10-31T00:00:00", False),
+        ("S2_22-12-20_18QYF_0", "2020-12-22T00:00:00", False),
+        ("S2A_MSI_2018_10_31_10_20_19_T30NZM_rhorc_833", "2018-10-31T10:20:19", True),
+        ("2020:09:18 10:00:31", "2020-09-18T10:00:31", True),
+        ("accra", None, False),
+        ("tile_20191345", None, False),
+    ],
+)
+def test_times_are_read_from_names(name, begin, exact):
+    period = parse(name)
+    if begin is None:
+        assert period is None
+    else:
+        assert period.begin == datetime.fromisoformat(begin).replace(tzinfo=timezone.utc)
+        assert period.exact is exact
