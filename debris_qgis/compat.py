@@ -3,6 +3,7 @@
 from qgis.core import (
     Qgis,
     QgsProcessing,
+    QgsProcessingAlgorithm,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterFile,
     QgsProcessingParameterNumber,
@@ -41,4 +42,9 @@ TIMES_BY_EXPRESSION = _first(
 )
 FIXED_TIME = _first(
     (Qgis, "RasterTemporalMode.FixedTemporalRange"), (QgsRasterLayerTemporalProperties, "ModeFixedTemporalRange")
+)
+NO_THREADING = _first(
+    (Qgis, "ProcessingAlgorithmFlag.NoThreading"),
+    (QgsProcessingAlgorithm, "Flag.FlagNoThreading"),
+    (QgsProcessingAlgorithm, "FlagNoThreading"),
 )

@@ -3,6 +3,7 @@
 from .detect import DetectAlgorithm
 from .engine_status import EngineStatusAlgorithm
 from .export import ExportAlgorithm
+from .report import ReportAlgorithm
 from .simulate import SimulateAlgorithm
 
-ALGORITHMS = (DetectAlgorithm, SimulateAlgorithm, EngineStatusAlgorithm, ExportAlgorithm)
+ALGORITHMS = (DetectAlgorithm, SimulateAlgorithm, EngineStatusAlgorithm, ExportAlgorithm, ReportAlgorithm)

@@ -42,3 +42,13 @@ def test_export(qgis, detected: dict, tmp_path: Path) -> None:
     item = json.loads(Path(result["STAC_ITEM"]).read_text(encoding="utf-8"))
     assert item["properties"]["start_datetime"] == "2020-12-22T00:00:00Z"
     assert "precision" in Path(result["README"]).read_text(encoding="utf-8")
+
+
+def test_report(qgis, detected: dict, tmp_path: Path) -> None:
+    inputs = {name: detected[name] for name in ("SCENE", "MASK", "DETECTIONS")}
+    result = qgis.run("debris:report", {**inputs, "PDF": tmp_path / "report.pdf", "HTML": tmp_path / "report.html"})
+    assert Path(result["PDF"]).read_bytes().startswith(b"%PDF")
+    page = Path(result["HTML"]).read_text(encoding="utf-8")
+    assert f"{result['COUNT']} detection(s) of suspected debris" in page
+    assert "precision 0." in page
+    assert "data:image/png;base64," in page

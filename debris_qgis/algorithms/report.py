@@ -1,0 +1,171 @@
+"""`debris:report`, Make Report."""
+
+import os
+import uuid
+from pathlib import Path
+
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingException,
+    QgsProcessingOutputNumber,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterString,
+    QgsProcessingParameterVectorLayer,
+    QgsProject,
+)
+
+from ..compat import FILE, INTEGER, NO_THREADING, POLYGONS
+from ..results.areas import areas_of
+from ..results.fields import is_detections
+from ..results.provenance import card_of, of_detections, of_raster
+from ..results.report_content import content
+from ..results.report_layers import layers_for
+from ..results.report_page import page
+from ..results.report_sheet import draw
+from ..results.selection import CHOICES, select
+from ..results.severity import DEFAULT, Level, stored_levels
+from .base import EngineAlgorithm
+
+HELP = """<p>Makes a report to hand on, as PDF and as an HTML page: a map with legend, scale bar, north arrow and
+credit, the largest detections with close-ups, what was observed and what was not and why, the model and its
+accuracy.</p>
+<p><b>Scene</b>: the raster that was searched; where empty, the one that the mask names. Without it the map shows the
+mask alone.</p>
+<p>It speaks of <i>suspected</i> floating debris, and says what it does not know.</p>"""
+
+
+class ReportAlgorithm(EngineAlgorithm):
+    """Draws with QGIS's layout engine, which belongs to the main thread."""
+
+    NAME = "report"
+    DISPLAY_NAME = "Make Report"
+    GROUP = "Results"
+    GROUP_ID = "results"
+    HELP = HELP
+
+    def flags(self):
+        """Layouts must not be drawn in another thread than QGIS's own."""
+        return QgsProcessingAlgorithm.flags(self) | NO_THREADING
+
+    def tags(self):
+        """Words that find the algorithm in the toolbox."""
+        return ["pdf", "html", "map", "layout", "print", "summary"]
+
+    def initAlgorithm(self, configuration=None):  # noqa: N802
+        """Declare parameters and outputs."""
+        self.add(QgsProcessingParameterVectorLayer("DETECTIONS", self.tr("Detections"), [POLYGONS]))
+        self.add(QgsProcessingParameterRasterLayer("MASK", self.tr("Marine debris mask"), None, True))
+        self.add(QgsProcessingParameterRasterLayer("SCENE", self.tr("Scene"), None, True))
+        self.add(QgsProcessingParameterEnum("DECISIONS", self.tr("Which detections"), list(CHOICES), False, 0))
+        self.add(QgsProcessingParameterNumber("ROWS", self.tr("Detections shown"), INTEGER, 10, False, 0, 100))
+        self.add(
+            QgsProcessingParameterFile(
+                "MODEL", self.tr("Model"), FILE, optional=True, fileFilter=self.tr("Models (*.safetensors)")
+            ),
+            self.tr("Its card states the accuracy; the plugin's own models are known."),
+            advanced=True,
+        )
+        self.add(
+            QgsProcessingParameterString("SEVERITY", self.tr("Levels of severity"), None, False, True),
+            self.tr(
+                "Detections and area in m² for critical, high and moderate, as 8,100000,5,50000,3,20000; as set in the "
+                "results panel where empty."
+            ),
+            advanced=True,
+        )
+        for name, label, kind in (("PDF", "PDF", "PDF (*.pdf)"), ("HTML", "Page", "HTML (*.html)")):
+            self.add(QgsProcessingParameterFileDestination(name, self.tr(label), self.tr(kind), None, True, True))
+        self.addOutput(QgsProcessingOutputNumber("COUNT", self.tr("Number of detections")))
+
+    def checkParameterValues(self, parameters, context):  # noqa: N802
+        """Say at once what can be told from the values."""
+        if _levels(self.parameterAsString(parameters, "SEVERITY", context)) is None:
+            return False, self.tr("Levels of severity are six numbers, as 8,100000,5,50000,3,20000.")
+        return super().checkParameterValues(parameters, context)
+
+    def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
+        """Gather, lay out, write."""
+        targets = {name: self.parameterAsFileOutput(parameters, name, context) for name in ("PDF", "HTML")}
+        if not any(targets.values()):
+            raise QgsProcessingException(self.tr("Say where the report goes: PDF, HTML or both."))
+        source = self.parameterAsVectorLayer(parameters, "DETECTIONS", context)
+        if not is_detections(source):
+            raise QgsProcessingException(
+                self.tr("This is no table of detections: choose what Detect Marine Debris wrote.")
+            )
+        mask = self._raster(parameters, "MASK", context)
+        provenance = of_raster(mask) if mask else of_detections(source)
+        selection = select(
+            source, CHOICES[self.parameterAsEnum(parameters, "DECISIONS", context)], 0, provenance.period
+        )
+        areas = areas_of(mask) if mask else None
+        card = card_of(provenance.model_sha256, self.parameterAsFile(parameters, "MODEL", context))
+        levels = _levels(self.parameterAsString(parameters, "SEVERITY", context))
+        words = content(selection, provenance, areas, card, levels, self.parameterAsInt(parameters, "ROWS", context))
+        scene = self._scene(parameters, context, provenance, feedback)
+        feedback.setProgress(20)
+        # A project of its own: the person's is not touched, and the layers go with it.
+        project = QgsProject()
+        layers = layers_for(
+            selection, scene, mask, areas.pixels if areas else {}, [entry.feature for entry in words.entries]
+        )
+        project.addMapLayers(layers.all(), False)
+        report = draw(words, layers, project)
+        feedback.setProgress(50)
+        self._write(targets, words, report, feedback)
+        return {"COUNT": len(selection.features), **{name: path for name, path in targets.items() if path}}
+
+    def _raster(self, parameters, name, context) -> str:
+        layer = self.parameterAsRasterLayer(parameters, name, context)
+        if layer is None and parameters.get(name):
+            raise QgsProcessingException(self.invalidRasterError(parameters, name))
+        return "" if layer is None else layer.source()
+
+    def _scene(self, parameters, context, provenance, feedback) -> str:
+        scene = self._raster(parameters, "SCENE", context)
+        if not scene and provenance.input and os.path.exists(provenance.input):
+            return provenance.input
+        if not scene:
+            feedback.pushWarning(self.tr("The scene is not at hand: the map shows the results without it."))
+        return scene
+
+    def _write(self, targets, words, report, feedback) -> None:
+        """Each file complete before it stands under its name."""
+        written = []
+        try:
+            for name, target in targets.items():
+                if not target or feedback.isCanceled():
+                    continue
+                unfinished = Path(target).with_name(f".debris-{uuid.uuid4().hex[:12]}-{Path(target).name}")
+                written.append((unfinished, Path(target)))
+                unfinished.parent.mkdir(parents=True, exist_ok=True)
+                if name == "HTML":
+                    unfinished.write_text(page(words, report), encoding="utf-8")
+                elif not report.sheet.pdf(str(unfinished)):
+                    raise OSError("QGIS could not write the PDF")
+                feedback.setProgress(80)
+            for unfinished, target in written:
+                os.replace(unfinished, target)
+        except OSError as error:
+            raise QgsProcessingException(f"The report cannot be written ({error}): choose another folder.") from error
+        finally:
+            for unfinished, _ in written:
+                unfinished.unlink(missing_ok=True)
+
+
+def _levels(text: str):
+    """The levels in a text, the stored ones where it is empty, None where it is neither."""
+    if not text.strip():
+        return stored_levels()
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        return None
+    if len(numbers) != 2 * len(DEFAULT):
+        return None
+    pairs = zip(DEFAULT, numbers[0::2], numbers[1::2])
+    return tuple(Level(level.name, int(spots), area) for level, spots, area in pairs)

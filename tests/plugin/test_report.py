@@ -1,0 +1,245 @@
+"""The report, laid out by QGIS and read back as text and as pictures."""
+
+from __future__ import annotations
+
+import base64
+import re
+import subprocess
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pypdfium2
+import pytest
+from osgeo import gdal
+from qgis import processing
+from qgis.core import (
+    QgsLayoutItem,
+    QgsLayoutItemLabel,
+    QgsLayoutItemMap,
+    QgsLayoutItemPage,
+    QgsLayoutItemShape,
+    QgsProcessingException,
+    QgsProject,
+    QgsVectorLayer,
+)
+
+from debris_qgis.results.areas import areas_of
+from debris_qgis.results.fields import decide, ensure_fields
+from debris_qgis.results.provenance import of_raster
+from debris_qgis.results.report_content import content
+from debris_qgis.results.report_layers import layers_for
+from debris_qgis.results.report_sheet import draw
+from debris_qgis.results.scene_image import band_name, bands_of
+from debris_qgis.results.selection import CHOICES, select
+from debris_qgis.results.severity import DEFAULT, severity
+from debris_qgis.results.sheet import height_of
+
+from .conftest import ROOT, RecordingFeedback, data_folder
+from .results_data import write_run
+
+NOTE = "Müll am Strand, 海ごみ. " * 12
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    return write_run(folder)
+
+
+def report(run, folder, **values):
+    feedback = RecordingFeedback()
+    parameters = {
+        "DETECTIONS": run["DETECTIONS"],
+        "MASK": run["MASK"],
+        "PDF": str(folder / "report.pdf"),
+        "HTML": str(folder / "report.html"),
+        **values,
+    }
+    return processing.run("debris:report", parameters, feedback=feedback), feedback
+
+
+def text_of(path):
+    """All text of a PDF; what is drawn as outlines would not be found."""
+    document = pypdfium2.PdfDocument(str(path))
+    return "\n".join(page.get_textpage().get_text_range() for page in document).replace("\r", "")
+
+
+def picture_of(path, number=0, dpi=100):
+    page = pypdfium2.PdfDocument(str(path))[number]
+    return np.asarray(page.render(scale=dpi / 72).to_pil().convert("RGB")).astype(int)
+
+
+def near(picture, colour, tolerance=40):
+    return (np.abs(picture - np.array(colour)).sum(axis=2) < tolerance).sum()
+
+
+def test_the_report_says_what_it_must(run, out):
+    layer = QgsVectorLayer(run["DETECTIONS"], "detections", "ogr")
+    ensure_fields(layer)
+    decide(layer, 1, "accepted", NOTE)
+    decide(layer, 3, "rejected")
+    result, _ = report(run, out)
+    assert result["COUNT"] == 3
+    words = re.sub(r"\s+", " ", text_of(out / "report.pdf"))
+    page = (out / "report.html").read_text(encoding="utf-8")
+    for phrase in (
+        "Suspected floating debris",
+        "image taken 2019-04-24 07:36 UTC",
+        "Contains modified Copernicus Sentinel data 2019.",
+        "3 detection(s) of suspected debris. People looked at 1 of them (1 accepted)",
+        "Observed: 0.85 km², 84.9% of the scene.",
+        "land 45,000 m² (4.5%)",
+        "cloud or shadow 6,000 m² (0.6%)",
+        "no data 0.10 km² (10.0%)",
+        "Nothing is known of what floats there.",
+        "ab" * 32,
+        "The model's card is not at hand, so its accuracy is not stated here.",
+        "Nobody has seen them at sea",
+        "Note: Müll am Strand",
+        "Severity moderate",
+    ):
+        assert phrase in words.replace("- ", "-") or phrase in words, phrase
+        assert phrase.replace("'", "&#x27;") in page, phrase
+    assert "accepted" in words
+
+
+def test_the_map_shows_the_results(run, out):
+    report(run, out)
+    picture = picture_of(out / "report.pdf")
+    assert near(picture, (0xD5, 0x5E, 0x00)) > 100
+    assert near(picture, (0xB9, 0xA9, 0x8C)) > 500
+    # Close-ups on the second page, outlined.
+    assert near(picture_of(out / "report.pdf", 1), (0xFF, 0x2F, 0xBF), 60) > 50
+    images = re.findall(r"data:image/png;base64,([^']+)", (out / "report.html").read_text(encoding="utf-8"))
+    # The map, and two close-ups of each of the four detections.
+    assert len(images) == 1 + 2 * 4
+    assert all(base64.b64decode(image).startswith(b"\x89PNG") for image in images)
+
+
+@pytest.mark.parametrize("count", [0, 1, 4, 25])
+def test_nothing_overlaps_and_nothing_is_cut(run, tmp_path, count):
+    """The pages' items themselves: inside the paper, apart from one another, high enough for their texts."""
+    boxes = tuple((5 + 3 * (n % 20), 10 + 4 * (n // 20), 2, 2, 0.5, 0.6) for n in range(count))
+    run = write_run(tmp_path, boxes=boxes, name="many_")
+    layer = QgsVectorLayer(run["DETECTIONS"], "detections", "ogr")
+    ensure_fields(layer)
+    for fid in range(1, count + 1):
+        decide(layer, fid, "unsure", NOTE)
+    areas, provenance = areas_of(run["MASK"]), of_raster(run["MASK"])
+    selection = select(layer, CHOICES[3], 0, provenance.period)
+    words = content(selection, provenance, areas, {"metrics": {}, "training": {"data": "x " * 300}}, DEFAULT, 100)
+    project = QgsProject()
+    layers = layers_for(selection, run["SCENE"], run["MASK"], areas.pixels, [e.feature for e in words.entries])
+    project.addMapLayers(layers.all(), False)
+    sheet = draw(words, layers, project).sheet
+    items = [item for item in sheet.layout.items() if isinstance(item, QgsLayoutItem)]
+    placed = [item for item in items if not isinstance(item, QgsLayoutItemPage)]
+    assert len(placed) > 10
+    for item in placed:
+        rect = item.mapRectToScene(item.rect())
+        page = sheet.layout.pageCollection().page(item.page())
+        paper = page.mapRectToScene(page.rect())
+        assert paper.adjusted(5, 5, -5, -5).contains(rect), item.displayName()
+        if isinstance(item, QgsLayoutItemLabel):
+            bold = item.font().bold() if not hasattr(item, "textFormat") else item.textFormat().font().bold()
+            size = item.font().pointSizeF() if not hasattr(item, "textFormat") else item.textFormat().size()
+            assert rect.height() >= height_of(item.text(), rect.width(), size, bold) - 0.01, item.text()
+    for one, other in combinations([i for i in placed if not isinstance(i, QgsLayoutItemShape)], 2):
+        if one.page() == other.page():
+            shared = one.mapRectToScene(one.rect()).intersected(other.mapRectToScene(other.rect()))
+            assert shared.width() * shared.height() < 0.5, (one.displayName(), other.displayName())
+    assert sum(isinstance(item, QgsLayoutItemMap) for item in placed) == 1 + 2 * count
+
+
+def test_nothing_found_is_said_of_what_was_observed_only(tmp_path, out):
+    report(write_run(tmp_path, boxes=()), out)
+    words = re.sub(r"\s+", " ", text_of(out / "report.pdf"))
+    assert "No suspected debris was found in the 0.85 km² that were observed." in words
+    assert "Severity none" in words.replace("\n", " ")
+
+
+def test_without_mask_and_scene_it_says_what_it_does_not_know(run, out):
+    _, feedback = report({**run, "MASK": None}, out)
+    words = re.sub(r"\s+", " ", text_of(out / "report.pdf"))
+    assert "What was observed is not known: no mask was given to this report." in words
+    assert any("The scene is not at hand" in line for line in feedback.lines)
+
+
+def test_without_a_crs_it_says_so(tmp_path, out):
+    report(write_run(tmp_path, epsg=None), out)
+    words = re.sub(r"\s+", " ", text_of(out / "report.pdf"))
+    assert "No coordinate system: no scale" in words
+    assert "position unknown" in words
+
+
+def test_what_cannot_be_reported_says_why_and_leaves_nothing(run, out, tmp_path):
+    with pytest.raises(QgsProcessingException, match="Say where the report goes"):
+        report(run, out, PDF=None, HTML=None)
+    plain = tmp_path / "plain.geojson"
+    plain.write_text(
+        '{"type": "FeatureCollection", "features": [{"type": "Feature", "properties": {"a": 1}, "geometry": '
+        '{"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [1, 1], [0, 0]]]}}]}'
+    )
+    with pytest.raises(QgsProcessingException, match="no table of detections"):
+        report({**run, "DETECTIONS": str(plain)}, out)
+    with pytest.raises(QgsProcessingException, match="six numbers"):
+        report(run, out, SEVERITY="8,1")
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where a folder should be")
+    with pytest.raises(QgsProcessingException, match="The report cannot be written"):
+        report(run, out, PDF=str(blocked / "report.pdf"))
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("spots", "area", "name"),
+    [
+        (0, 0.0, "none"), (1, 100.0, "low"), (3, 0.0, "moderate"), (1, 20_000.0, "moderate"), (5, 0.0, "high"),
+        (2, 50_000.0, "high"), (8, 0.0, "critical"), (1, 100_000.0, "critical"), (7, 99_999.0, "high"),
+        (2, None, "low"),
+    ],
+)  # fmt: skip
+def test_severity(spots, area, name):
+    assert severity(spots, area) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "band"),
+    [("B08", "B8"), ("B8A", "B8A"), ("nm842", "B8"), ("nm900", None), ("rhorc_833", "B8"), ("rhos_1614", "B11"),
+     ("red", "B4"), ("Band 11", "B11"), ("665 nm", "B4"), ("depth", None)],
+)  # fmt: skip
+def test_bands_are_told_by_name(text, band):
+    assert band_name(text) == band
+
+
+def test_bands_without_names_are_told_by_their_count(run):
+    assert bands_of(run["SCENE"])["B11"] == 10
+    assert bands_of(run["MASK"]) == {}
+
+
+@pytest.mark.slow
+def test_accra(tmp_path, engine_python):
+    """The long floating lines stand on the map of the real scene."""
+    folder = data_folder("accra_l2a")
+    names = "B01 B02 B03 B04 B05 B06 B07 B08 B8A B11 B12".split()
+    stack = str(tmp_path / "accra.vrt")
+    dataset = gdal.BuildVRT(stack, [str(next(folder.glob(f"*_{n}_(Raw).tiff"))) for n in names], separate=True)
+    for number, name in enumerate(names, 1):
+        dataset.GetRasterBand(number).SetDescription(name)
+    del dataset
+    outputs = {"mask": tmp_path / "mask.tif", "detections": tmp_path / "detections.gpkg"}
+    options = [part for name, path in outputs.items() for part in (f"--{name}", str(path))]
+    command = [str(engine_python), "-m", "engine", "detect", "--input", stack, *options]
+    subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
+    report({name.upper(): str(path) for name, path in outputs.items()}, tmp_path)
+    words = re.sub(r"\s+", " ", text_of(tmp_path / "report.pdf"))
+    assert "image taken 2018-10-31" in words
+    assert "precision 0." in words
+    picture = picture_of(tmp_path / "report.pdf", dpi=150)
+    # Other floating matter, in the map's own green: below the coast, where the lines are.
+    height = picture.shape[0]
+    lines = picture[int(0.28 * height) : int(0.52 * height)]
+    assert near(lines, (0x00, 0x6B, 0x4E), 90) > 300
+    assert Path(tmp_path / "report.html").stat().st_size > 100_000
