@@ -64,6 +64,8 @@ class Tile:
     """(height, width): MARIDA's classes, 16 land, 0 no label or no data."""
     observed: npt.NDArray[np.bool_]
     """(height, width): where there is data."""
+    weight: npt.NDArray[np.float32] | None = None
+    """(height, width): confidence in each label, 1 where None."""
 
 
 class PracticeScene:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -45,6 +45,8 @@ class Batch:
     """(batch, height, width), bool."""
     classes: Tensor
     """(batch, height, width), uint8, MARIDA's numbers, 0 no label."""
+    weight: Tensor | None = None
+    """(batch, height, width), float32: confidence in each label, 1 where None."""
 
 
 class PracticeTiles:
@@ -62,22 +64,27 @@ class PracticeTiles:
 
 
 class KeptTiles:
-    """Tiles of another source, kept in memory once they were made: 2 bytes a value."""
+    """Tiles of another source, kept in memory once they were made: 2 bytes a value, as long as there is room."""
 
-    def __init__(self, source: TileSource) -> None:
-        self._source = source
-        self._kept: dict[int, tuple[npt.NDArray[np.float16], npt.NDArray[np.uint8], npt.NDArray[np.bool_]]] = {}
+    def __init__(self, source: TileSource, room: int = 4 << 30) -> None:
+        """Keep up to `room` bytes; tiles beyond it are made anew each time."""
+        self._source, self._room = source, room
+        self._kept: dict[int, Tile] = {}
 
     def __len__(self) -> int:
         return len(self._source)
 
     def tile(self, index: int) -> Tile:
         """Tile number `index`; float16 is finer than any sensor's noise."""
-        if index not in self._kept:
+        kept = self._kept.get(index)
+        if kept is None:
             made = self._source.tile(index)
-            self._kept[index] = (made.reflectance.astype(np.float16), made.classes, made.observed)
-        reflectance, classes, observed = self._kept[index]
-        return Tile(reflectance.astype(np.float32), classes, observed)
+            kept = replace(made, reflectance=made.reflectance.astype(np.float16))  # type: ignore[arg-type]
+            size = kept.reflectance.nbytes + kept.classes.nbytes + kept.observed.nbytes
+            if self._room >= size:
+                self._room -= size
+                self._kept[index] = kept
+        return replace(kept, reflectance=kept.reflectance.astype(np.float32))
 
 
 class MixedTiles:
@@ -118,8 +125,13 @@ def batches(source: TileSource, order: Sequence[int], size: int) -> Iterator[Bat
 
 
 def _stack(tiles: Sequence[Tile]) -> Batch:
+    weight = None
+    if any(tile.weight is not None for tile in tiles):
+        parts = [np.ones(t.classes.shape, dtype=np.float32) if t.weight is None else t.weight for t in tiles]
+        weight = torch.from_numpy(np.stack(parts))
     return Batch(
         torch.from_numpy(np.stack([tile.reflectance for tile in tiles])),
         torch.from_numpy(np.stack([tile.observed for tile in tiles])),
         torch.from_numpy(np.stack([tile.classes for tile in tiles])),
+        weight,
     )
