@@ -5,12 +5,15 @@ from qgis.core import (
     QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingParameterDefinition,
+    QgsProcessingParameterField,
     QgsProcessingParameterFile,
     QgsProcessingParameterNumber,
     QgsRasterLayerTemporalProperties,
     QgsVectorDataProvider,
     QgsVectorLayerTemporalProperties,
+    QgsWkbTypes,
 )
+from qgis.PyQt import QtGui, QtWidgets
 from qgis.PyQt.QtCore import QMetaType, QVariant
 
 
@@ -25,10 +28,20 @@ def _first(*paths):
     raise AttributeError(f"none of {', '.join(names for _, names in paths)}")
 
 
+def number_of(flag) -> int:
+    """The number of a flag of Qt, which Qt 6 does not take for one by itself."""
+    return int(getattr(flag, "value", flag))
+
+
 ADVANCED = _first((Qgis, "ProcessingParameterFlag.Advanced"), (QgsProcessingParameterDefinition, "FlagAdvanced"))
 INTEGER = _first((Qgis, "ProcessingNumberParameterType.Integer"), (QgsProcessingParameterNumber, "Integer"))
 DOUBLE = _first((Qgis, "ProcessingNumberParameterType.Double"), (QgsProcessingParameterNumber, "Double"))
 FILE = _first((Qgis, "ProcessingFileParameterBehavior.File"), (QgsProcessingParameterFile, "File"))
+FOLDER = _first((Qgis, "ProcessingFileParameterBehavior.Folder"), (QgsProcessingParameterFile, "Folder"))
+RASTERS = _first((Qgis, "ProcessingSourceType.Raster"), (QgsProcessing, "TypeRaster"))
+ANY_LAYERS = _first((Qgis, "ProcessingSourceType.MapLayer"), (QgsProcessing, "TypeMapLayer"))
+NUMERIC_FIELD = _first((Qgis, "ProcessingFieldParameterDataType.Numeric"), (QgsProcessingParameterField, "Numeric"))
+POLYGON_GEOMETRY = _first((Qgis, "GeometryType.Polygon"), (QgsWkbTypes, "PolygonGeometry"))
 POLYGONS = _first((Qgis, "ProcessingSourceType.VectorPolygon"), (QgsProcessing, "TypeVectorPolygon"))
 TEXT = _first((QVariant, "String"), (QMetaType, "Type.QString"))
 WHOLE = _first((QVariant, "Int"), (QMetaType, "Type.Int"))
@@ -48,3 +61,6 @@ NO_THREADING = _first(
     (QgsProcessingAlgorithm, "Flag.FlagNoThreading"),
     (QgsProcessingAlgorithm, "FlagNoThreading"),
 )
+# Qt 6 moved them.
+QShortcut = _first((QtGui, "QShortcut"), (QtWidgets, "QShortcut"))
+QAction = _first((QtGui, "QAction"), (QtWidgets, "QAction"))

@@ -11,6 +11,7 @@ class MarineDebrisPlugin:
     def __init__(self, iface):
         self.iface = iface
         self.provider = None
+        self.results = None
 
     def initProcessing(self):  # noqa: N802 - called by qgis_process
         """Add the provider; all that qgis_process needs."""
@@ -20,9 +21,16 @@ class MarineDebrisPlugin:
     def initGui(self):  # noqa: N802 - called by QGIS
         """Add what the user interface shows."""
         self.initProcessing()
+        # Only where there is a window: qgis_process needs no widgets.
+        from .gui.results_entry import ResultsEntry
+
+        self.results = ResultsEntry(self.iface)
 
     def unload(self):
         """Take everything away."""
+        if self.results is not None:
+            self.results.remove()
+            self.results = None
         if self.provider is not None:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None

@@ -32,6 +32,8 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QRectF, QSizeF, Qt
 from qgis.PyQt.QtGui import QColor, QFont, QFontMetricsF, QImage
 
+from ..compat import number_of
+
 PAGE_WIDTH, PAGE_HEIGHT = 210.0, 297.0
 MARGIN = 12.0
 WIDTH = PAGE_WIDTH - 2 * MARGIN
@@ -190,7 +192,7 @@ def height_of(text: str, width: float, size: float, bold: bool = False) -> float
     measured = font(size, bold)
     measured.setPixelSize(round(size * POINT_MM * MAGNIFIED))
     box = QRectF(0, 0, (width - 0.5) * MAGNIFIED, 1e7)
-    flags = int(Qt.TextFlag.TextWordWrap)
+    flags = number_of(Qt.TextFlag.TextWordWrap)
     return QFontMetricsF(measured).boundingRect(box, flags, text).height() / MAGNIFIED * 1.04 + 0.6
 
 

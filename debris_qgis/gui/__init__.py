@@ -1,0 +1,1 @@
+"""What people see in QGIS's window besides the toolbox."""

@@ -1,0 +1,130 @@
+"""The widgets of the results panel, laid out; what they do is in `results_panel`."""
+
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import (
+    QAbstractItemView,
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QGridLayout,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QSlider,
+    QTableView,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..results.store import RANKINGS
+from .results_summary import tr
+
+STEPS = 1000
+"""Of the slider: thousandths of probability."""
+FILTERS = ((None, "all"), ("", "not decided"), ("accepted", "accepted"), ("rejected", "rejected"), ("unsure", "unsure"))
+KEYS = {
+    "next": ("N", "Next"),
+    "previous": ("P", "Previous"),
+    "accepted": ("A", "Accept"),
+    "rejected": ("R", "Reject"),
+    "unsure": ("U", "Unsure"),
+    "clear": ("Backspace", "Clear"),
+    "view": ("C", "Colour / FDI"),
+}
+"""What each key does, in the panel and over the map."""
+
+
+class ResultsControls(QWidget):
+    """Everything that is seen in the panel."""
+
+    def __init__(self, parent=None) -> None:
+        super().__init__(parent)
+        self.runs = QComboBox()
+        self.runs.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.runs.setToolTip(tr("The scenes of this project, the largest area of suspected debris first"))
+        self.summary = QLabel()
+        self.summary.setWordWrap(True)
+        self.summary.setTextFormat(Qt.TextFormat.RichText)
+        self.hint = QLabel()
+        self.hint.setWordWrap(True)
+        self.hint.hide()
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0, STEPS)
+        self.probability = QDoubleSpinBox()
+        self.probability.setRange(0.0, 1.0)
+        self.probability.setDecimals(3)
+        self.probability.setSingleStep(0.01)
+        self.probability.setKeyboardTracking(False)
+        self.reset = QToolButton()
+        self.reset.setText("↺")
+        self.reset.setToolTip(tr("Back to the run's own threshold"))
+        self.ranking = QComboBox()
+        for name in RANKINGS:
+            self.ranking.addItem(tr(name), name)
+        self.filter = QComboBox()
+        for decision, text in FILTERS:
+            self.filter.addItem(tr(text), decision)
+        self.table = self._table()
+        self.buttons = {name: QPushButton(f"{tr(text)} ({key})") for name, (key, text) in KEYS.items()}
+        self.advance = QCheckBox(tr("Go on after a decision"))
+        self.advance.setChecked(True)
+        self.note = QLineEdit()
+        self.note.setPlaceholderText(tr("Note on this detection"))
+        self.report = QPushButton(tr("Report…"))
+        self.export = QPushButton(tr("Export…"))
+        self.corrections = QPushButton(tr("Corrections to training data…"))
+        self.over_time = QPushButton(tr("Over time…"))
+        self.severity = QPushButton(tr("Severity…"))
+        self._lay_out()
+
+    @staticmethod
+    def _table() -> QTableView:
+        table = QTableView()
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        table.setAlternatingRowColors(True)
+        table.verticalHeader().hide()
+        # Fixed heights: otherwise each of many rows would be measured.
+        table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 6)
+        table.setWordWrap(False)
+        return table
+
+    def size_columns(self) -> None:
+        """Give each column the width of what it may hold, without looking at every row."""
+        metrics = self.table.fontMetrics()
+        widest = ("100,000", "Prob. 0", "10,000,000 ", "✓ accepted  ", "A note of some words", "Mean 0", "Pixels 0")
+        for column, text in enumerate(widest):
+            self.table.setColumnWidth(column, metrics.boundingRect(text).width() + 12)
+
+    def _lay_out(self) -> None:
+        box = QVBoxLayout(self)
+        box.addWidget(self.runs)
+        box.addWidget(self.summary)
+        box.addWidget(self.hint)
+        box.addLayout(_row(QLabel(tr("Probability from")), (self.slider, 1), self.probability, self.reset))
+        box.addLayout(_row(QLabel(tr("Rank by")), (self.ranking, 1), QLabel(tr("Show")), (self.filter, 1)))
+        box.addWidget(self.table, 1)
+        grid = QGridLayout()
+        for number, name in enumerate(("previous", "next", "view", "accepted", "rejected", "unsure")):
+            grid.addWidget(self.buttons[name], number // 3, number % 3)
+        box.addLayout(grid)
+        box.addLayout(_row((self.note, 1), self.buttons["clear"]))
+        box.addWidget(self.advance)
+        box.addLayout(_row(self.report, self.export, self.severity))
+        box.addLayout(_row(self.corrections, self.over_time))
+
+
+def _row(*widgets) -> QHBoxLayout:
+    """Widgets side by side; one given with a number takes that share of what is left."""
+    row = QHBoxLayout()
+    for widget in widgets:
+        if isinstance(widget, tuple):
+            row.addWidget(*widget)
+        else:
+            row.addWidget(widget)
+    return row

@@ -1,0 +1,46 @@
+"""The results panel in QGIS's window: an entry of menu and toolbar that shows it, and the algorithms it asks for."""
+
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtGui import QIcon
+
+from ..about import ICON
+from ..compat import QAction
+from .results_panel import ResultsPanel
+from .results_summary import tr
+
+MENU = "Marine Debris"
+
+
+class ResultsEntry:
+    """Adds the panel to QGIS's window, and takes it away again."""
+
+    def __init__(self, iface) -> None:
+        self.iface = iface
+        self.panel = ResultsPanel(iface.mapCanvas(), iface.mainWindow())
+        self.panel.asked.connect(self._open)
+        self.action = QAction(QIcon(str(ICON)), tr("Marine debris results"), iface.mainWindow())
+        self.action.setCheckable(True)
+        self.panel.setToggleVisibilityAction(self.action)
+        iface.addPluginToMenu(MENU, self.action)
+        iface.addToolBarIcon(self.action)
+        iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.panel)
+        self.panel.hide()
+
+    def remove(self) -> None:
+        """Take everything away."""
+        self.panel.close_down()
+        self.iface.removePluginMenu(MENU, self.action)
+        self.iface.removeToolBarIcon(self.action)
+        self.iface.removeDockWidget(self.panel)
+        self.panel.deleteLater()
+        self.action.deleteLater()
+
+    @staticmethod
+    def _open(algorithm: str, parameters: dict) -> None:
+        """Open an algorithm's dialog, filled in from the run that is looked at."""
+        from qgis import processing
+        from qgis.core import QgsApplication
+
+        known = QgsApplication.processingRegistry().createAlgorithmById(algorithm)
+        names = {definition.name() for definition in known.parameterDefinitions()}
+        processing.execAlgorithmDialog(algorithm, {name: v for name, v in parameters.items() if name in names})

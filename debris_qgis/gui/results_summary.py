@@ -1,0 +1,104 @@
+"""What the results panel says of a run, and the dialog that changes the levels of severity."""
+
+from html import escape
+from typing import Optional
+
+from qgis.PyQt.QtCore import QCoreApplication
+from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QDoubleSpinBox, QGridLayout, QLabel, QSpinBox, QVBoxLayout
+
+from ..results.areas import FLOATING, Areas
+from ..results.readme import square_km
+from ..results.runs import Run
+from ..results.severity import DEFAULT, Level, severity, store_levels, stored_levels
+
+SEVERITY_COLOURS = {
+    "critical": "#b0232a",
+    "high": "#d55e00",
+    "moderate": "#b8860b",
+    "low": "#0072b2",
+    "none": "#555555",
+}
+
+
+def tr(text: str) -> str:
+    """Translate a text of the user interface."""
+    return QCoreApplication.translate("MarineDebris", text)
+
+
+def summary(
+    run: Run, areas: Optional[Areas], count: int, area_m2: Optional[float], shown_from: float, decided: int
+) -> str:
+    """The summary as rich text.
+
+    Args:
+        run: which run.
+        areas: of its mask; None while they are read, or where there is no mask.
+        count: detections that are shown and not rejected.
+        area_m2: their area; None where it is unknown.
+        shown_from: the probability from which they are shown.
+        decided: how many people have decided on.
+    """
+    level = severity(count, area_m2, stored_levels())
+    colour = SEVERITY_COLOURS[level]
+    lines = [
+        f"<b style='color:{colour}'>{escape(tr('Severity'))}: {escape(tr(level))}</b>",
+        tr("{} suspected, {} at probability {:.2f} and above; {} decided").format(
+            f"{count:,}", square_km(area_m2), shown_from, f"{decided:,}"
+        ),
+    ]
+    if areas is None:
+        lines.append(tr("What was observed is not known: the mask is not in the project.") if run.mask is None else "…")
+    else:
+        lines.append(tr("Observed: {} ({:.0%})").format(square_km(areas.observed), areas.share(0, 1, 2)))
+        missed = [f"{tr(reason)} {square_km(area)}" for reason, area in areas.not_observed.items()]
+        lines.append(tr("Not observed: {}").format("; ".join(missed) if missed else tr("nothing")))
+        if areas.pixels.get(FLOATING):
+            lines.append(tr("Other floating matter: {}").format(square_km(areas.of(FLOATING))))
+    when = run.provenance.period
+    lines.append(tr("Image taken: {}").format(when if when else tr("unknown")))
+    return "<br>".join(lines)
+
+
+class SeverityDialog(QDialog):
+    """Detections and area from which each level counts."""
+
+    def __init__(self, parent=None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(tr("Levels of severity"))
+        grid = QGridLayout()
+        for column, text in enumerate((tr("Level"), tr("Detections from"), tr("or area from (m²)"))):
+            grid.addWidget(QLabel(text), 0, column)
+        self.rows = []
+        for number, level in enumerate(stored_levels(), 1):
+            spots, area = QSpinBox(), QDoubleSpinBox()
+            spots.setRange(1, 1_000_000)
+            area.setRange(0, 1e12)
+            area.setDecimals(0)
+            spots.setValue(level.hot_spots)
+            area.setValue(level.area_m2)
+            grid.addWidget(QLabel(tr(level.name)), number, 0)
+            grid.addWidget(spots, number, 1)
+            grid.addWidget(area, number, 2)
+            self.rows.append((level.name, spots, area))
+        buttons = QDialogButtonBox(
+            QDialogButtonBox.StandardButton.Ok
+            | QDialogButtonBox.StandardButton.Cancel
+            | QDialogButtonBox.StandardButton.RestoreDefaults
+        )
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        buttons.button(QDialogButtonBox.StandardButton.RestoreDefaults).clicked.connect(self.restore)
+        box = QVBoxLayout(self)
+        box.addLayout(grid)
+        box.addWidget(buttons)
+
+    def restore(self) -> None:
+        """Put the original system's levels back into the dialog."""
+        for (_, spots, area), level in zip(self.rows, DEFAULT):
+            spots.setValue(level.hot_spots)
+            area.setValue(level.area_m2)
+
+    def accept(self) -> None:
+        """Keep the levels."""
+        store_levels(tuple(Level(name, spots.value(), area.value()) for name, spots, area in self.rows))
+        super().accept()

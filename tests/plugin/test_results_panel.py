@@ -1,0 +1,509 @@
+"""The results panel, driven as a person does: rank, filter, step, decide, close the project and open it again."""
+
+from __future__ import annotations
+
+import os
+import time
+import zipfile
+
+import numpy as np
+import pytest
+from osgeo import gdal
+from qgis.core import QgsApplication, QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer
+from qgis.gui import QgsMapCanvas
+from qgis.PyQt.QtCore import QPoint, Qt
+from qgis.PyQt.QtTest import QTest
+from qgis.PyQt.QtWidgets import QMainWindow
+
+from debris_qgis.about import STYLES
+from debris_qgis.gui.results_layers import threshold_renderer
+from debris_qgis.gui.results_panel import ResultsPanel
+from debris_qgis.gui.results_summary import SeverityDialog
+from debris_qgis.results.probability_index import ProbabilityIndex, _components
+from debris_qgis.results.severity import DEFAULT, SETTING, stored_levels
+
+from .results_data import ORIGIN, PIXEL, TAGS, write_detections, write_raster, write_run
+
+LAYERS = {"DETECTIONS": QgsVectorLayer, "MASK": QgsRasterLayer, "PROBABILITY": QgsRasterLayer}
+
+
+def load(project, run):
+    """The layers of a run, styled and in one group, as Detect Marine Debris leaves them."""
+    group = project.layerTreeRoot().addGroup("scene")
+    for name, kind in LAYERS.items():
+        layer = kind(run[name], name.lower())
+        assert layer.isValid()
+        layer.loadNamedStyle(str(STYLES / f"{name.lower()}.qml"))
+        project.addMapLayer(layer, False)
+        group.addLayer(layer)
+    return group
+
+
+def wait(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        QgsApplication.processEvents()
+        time.sleep(0.005)
+    assert condition()
+
+
+@pytest.fixture
+def window(qgis_app, project):
+    window = QMainWindow()
+    canvas = QgsMapCanvas(window)
+    window.setCentralWidget(canvas)
+    window.resize(1300, 900)
+    window.canvas, window.panels = canvas, []
+    yield window
+    for panel in window.panels:
+        panel.close_down()
+    window.close()
+    window.deleteLater()
+    QgsApplication.processEvents()
+
+
+@pytest.fixture
+def open_panel(window, project):
+    def make():
+        panel = ResultsPanel(window.canvas, window, project)
+        window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, panel)
+        window.panels.append(panel)
+        window.show()
+        if panel.run is not None:
+            window.canvas.setDestinationCrs(panel.run.detections.crs())
+        if panel.run is not None and panel.run.mask is not None:
+            wait(lambda: panel.scan is not None)
+        return panel
+
+    return make
+
+
+@pytest.fixture
+def run(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    return write_run(folder)
+
+
+@pytest.fixture
+def panel(run, project, open_panel):
+    load(project, run)
+    return open_panel()
+
+
+def shown(panel):
+    """Numbers of the detections in the table, from top to bottom."""
+    return [panel.model.data(panel.model.index(place, 0)) for place in range(panel.model.rowCount())]
+
+
+def current(panel):
+    return panel.model.data(panel.model.index(panel.controls.table.currentIndex().row(), 0))
+
+
+def stored(run):
+    """What stands in the file, read by GDAL, by number."""
+    dataset = gdal.OpenEx(run["DETECTIONS"], gdal.OF_VECTOR)
+    return {feature["id"]: feature.items() for feature in dataset.GetLayer("detections")}
+
+
+def choose(box, data):
+    box.setCurrentIndex(box.findData(data))
+
+
+def test_detections_are_ranked_by_what_matters(panel):
+    assert shown(panel) == ["1", "3", "4", "2"]
+    choose(panel.controls.ranking, "Area")
+    assert shown(panel) == ["1", "3", "4", "2"]
+    choose(panel.controls.ranking, "Number")
+    assert shown(panel) == ["1", "2", "3", "4"]
+
+
+def test_the_summary_says_what_was_observed(panel):
+    text = panel.controls.summary.text()
+    for phrase in (
+        "Severity: moderate", "4 suspected, 1,900 m² at probability 0.30 and above; 0 decided",
+        "Observed: 0.85 km² (85%)", "land 45,000 m²", "cloud or shadow 6,000 m²", "no data 0.10 km²",
+        "2019-04-24 07:36 UTC",
+    ):  # fmt: skip
+        assert phrase in text
+
+
+def test_stepping_zooms_to_each_detection(panel, window, run):
+    panel.step(1)
+    assert current(panel) == "1"
+    col, row = 10, 12
+    first = QgsRectangle(ORIGIN[0] + col * PIXEL, ORIGIN[1] - (row + 2) * PIXEL, ORIGIN[0] + (col + 4) * PIXEL,
+                         ORIGIN[1] - row * PIXEL)  # fmt: skip
+    assert window.canvas.extent().contains(first)
+    assert window.canvas.extent().center().distance(first.center()) < PIXEL
+    panel.step(1)
+    assert current(panel) == "3"
+    assert not window.canvas.extent().contains(first)
+    panel.step(-1)
+    panel.step(-1)
+    assert current(panel) == "1"
+
+
+def test_keys_decide_in_the_panel_and_over_the_map(panel, window, run):
+    panel.step(1)
+    for widget, key in (
+        (panel.controls.table, Qt.Key.Key_A),
+        (window.canvas, Qt.Key.Key_R),
+        (window.canvas, Qt.Key.Key_U),
+        (window.canvas, Qt.Key.Key_P),
+    ):
+        widget.setFocus()
+        window.activateWindow()
+        QTest.keyClick(widget, key)
+    assert {number: row["decision"] for number, row in stored(run).items()} == {
+        1: "accepted", 3: "rejected", 4: "unsure", 2: None,
+    }  # fmt: skip
+    assert current(panel) == "4"
+    assert "3 decided" in panel.controls.summary.text()
+    # What is rejected counts no more.
+    assert "3 suspected" in panel.controls.summary.text()
+
+
+def test_letters_in_a_note_are_letters(panel, window, run):
+    panel.step(1)
+    panel.controls.note.setFocus()
+    QTest.keyClicks(panel.controls.note, "a rope, unsure")
+    QTest.keyClick(panel.controls.note, Qt.Key.Key_Return)
+    row = stored(run)[1]
+    assert row["note"] == "a rope, unsure"
+    assert row["decision"] is None
+    panel.step(1)
+    assert panel.controls.note.text() == ""
+
+
+def test_a_decision_can_be_taken_back_and_decisions_filter(panel, run):
+    panel.step(1)
+    panel.decide("accepted")
+    choose(panel.controls.filter, "")
+    assert shown(panel) == ["3", "4", "2"]
+    choose(panel.controls.filter, "accepted")
+    assert shown(panel) == ["1"]
+    panel.step(1)
+    panel.decide(None)
+    assert stored(run)[1]["decision"] is None
+    assert shown(panel) == []
+
+
+def test_looking_alone_changes_no_file(panel, run):
+    before = set(stored(run)[1])
+    panel.step(1)
+    panel.show_from(0.5)
+    panel.step(1)
+    assert set(stored(run)[1]) == before
+
+
+def test_everything_is_there_after_the_project_was_closed(panel, run, project, window, open_panel, tmp_path):
+    panel.step(1)
+    panel.decide("accepted")
+    panel.controls.note.setText("Treibnetz, größer")
+    panel.write_note()
+    panel.decide("rejected")
+    panel.show_from(0.5)
+    project.write(str(tmp_path / "project.qgz"))
+    panel.close_down()
+    window.panels.remove(panel)
+    panel.deleteLater()
+    project.clear()
+    assert project.read(str(tmp_path / "project.qgz"))
+    again = open_panel()
+    assert again.layers.shown_from == 0.5
+    assert again.controls.slider.value() == 500
+    assert shown(again) == ["1", "3", "4"]
+    marks = [again.model.data(again.model.index(place, 3)) for place in range(3)]
+    assert marks == ["✓ accepted", "✗ rejected", ""]
+    again.step(1)
+    again.step(1)
+    assert again.controls.note.text() == "Treibnetz, größer"
+    assert again.layers.made("threshold") is not None
+    assert again.run.detections.featureCount() == 3
+    again.show_from(0.3)
+    assert again.run.detections.subsetString() == ""
+    assert len(shown(again)) == 4
+
+
+def drawn(window, layers):
+    """The canvas's picture of some layers, (rows, columns, RGBA)."""
+    canvas = window.canvas
+    canvas.setLayers(layers)
+    canvas.setExtent(layers[0].extent())
+    ready = []
+    canvas.mapCanvasRefreshed.connect(lambda: ready.append(True))
+    canvas.refresh()
+    wait(lambda: bool(ready))
+    picture = canvas.grab().toImage().convertToFormat(5)
+    bits = picture.bits()
+    bits.setsize(picture.sizeInBytes())
+    return np.frombuffer(bits, np.uint8).reshape(picture.height(), picture.width(), 4)[..., 2::-1].astype(int).copy()
+
+
+def orange(picture):
+    return (np.abs(picture - np.array((0xD5, 0x5E, 0x00))).sum(axis=2) < 30).sum()
+
+
+def test_the_slider_changes_mask_and_detections(panel, window, project):
+    mask, detections = panel.run.mask, panel.run.detections
+    own = orange(drawn(window, [mask]))
+    assert own > 0
+    panel.controls.slider.setValue(600)
+    assert panel.controls.probability.value() == 0.6
+    assert detections.featureCount() == 2
+    assert shown(panel) == ["1", "3"]
+    live = panel.layers.made("threshold")
+    assert live.name() == "Marine debris at 0.60 and above"
+    # The mask's own debris gives way to that of the threshold: fewer pixels are shown than before.
+    assert orange(drawn(window, [mask])) == 0
+    assert 0 < orange(drawn(window, [live])) < own
+    assert "at probability 0.60" in panel.controls.summary.text()
+    # 8 pixels of 0.8, one of them 0.95, and 6 of 0.6 with one of 0.7.
+    assert "2 suspected, 1,400 m²" in panel.controls.summary.text()
+    panel.controls.reset.click()
+    assert detections.featureCount() == 4
+    assert orange(drawn(window, [mask])) == own
+    assert not project.layerTreeRoot().findLayer(live.id()).isVisible()
+
+
+def test_below_the_runs_threshold_there_are_candidates_that_can_be_kept(panel, run):
+    panel.controls.slider.setValue(100)
+    wait(lambda: panel.model.rowCount() == 5)
+    assert shown(panel) == ["1", "3", "4", "2", "new"]
+    assert panel.layers.made("candidates").featureCount() == 1
+    assert len(stored(run)) == 4
+    panel._select(4)
+    panel.decide("unsure")
+    row = stored(run)[5]
+    assert row["decision"] == "unsure"
+    assert row["n_pixels"] == 9
+    assert row["area_m2"] == pytest.approx(900)
+    assert row["max_prob"] == pytest.approx(0.2)
+    assert row["threshold"] == pytest.approx(0.1)
+    assert row["scene"] == TAGS["SCENE"]
+    assert row["lat"] == pytest.approx(5.4199, abs=1e-3)
+    assert shown(panel) == ["1", "3", "4", "2", "5"]
+    assert panel.layers.made("candidates").featureCount() == 0
+
+
+def test_a_filter_of_ones_own_is_kept(panel):
+    panel.run.detections.setSubsetString('"n_pixels" > 1')
+    panel.show_from(0.6)
+    assert '"n_pixels" > 1' in panel.run.detections.subsetString()
+    panel.show_from(0.3)
+    assert panel.run.detections.subsetString() == '"n_pixels" > 1'
+
+
+def test_a_key_switches_colour_and_index(panel, window, project):
+    def visible(kind):
+        layer = panel.layers.made(kind)
+        return layer is not None and project.layerTreeRoot().findLayer(layer.id()).isVisible()
+
+    window.canvas.setFocus()
+    QTest.keyClick(window.canvas, Qt.Key.Key_C)
+    assert visible("colour") and not visible("fdi")
+    assert not project.layerTreeRoot().findLayer(panel.run.probability.id()).isVisible()
+    colour = drawn(window, [panel.layers.made("colour")])
+    assert colour.reshape(-1, 3).std(axis=0).max() > 3
+    QTest.keyClick(window.canvas, Qt.Key.Key_C)
+    assert visible("fdi") and not visible("colour")
+    assert panel.layers.made("fdi").dataProvider().bandStatistics(1).maximumValue > 0.01
+    QTest.keyClick(window.canvas, Qt.Key.Key_C)
+    assert not visible("fdi")
+    assert project.layerTreeRoot().findLayer(panel.run.probability.id()).isVisible()
+
+
+def test_scenes_are_ranked_and_come_and_go_with_the_project(panel, project, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    tags = {"SCENE": "S2B_20200101T000000", "MODEL_SHA256": "cd" * 32}
+    load(project, write_run(other, boxes=((20, 20, 30, 30, 0.5, 0.6),), tags=tags))
+    wait(lambda: panel.controls.runs.count() == 2)
+    assert panel.controls.runs.itemText(0).startswith("S2B_20200101T000000: 1 detection(s), 90,000 m², high")
+    assert panel.run.provenance.scene == TAGS["SCENE"]
+    panel.controls.runs.setCurrentIndex(0)
+    assert shown(panel) == ["1"]
+    project.removeMapLayer(panel.run.detections.id())
+    wait(lambda: panel.controls.runs.count() == 1)
+    assert shown(panel) == ["1", "3", "4", "2"]
+
+
+def test_an_empty_project_and_an_empty_table(project, open_panel, tmp_path):
+    panel = open_panel()
+    assert "No detections in this project yet" in panel.controls.summary.text()
+    for action in (panel.next_view, lambda: panel.step(1), lambda: panel.decide("accepted"), panel.write_note):
+        action()
+    load(project, write_run(tmp_path, boxes=()))
+    wait(lambda: panel.run is not None and panel.scan is not None)
+    assert "Severity: none" in panel.controls.summary.text()
+    assert "0 suspected" in panel.controls.summary.text()
+
+
+def test_levels_of_severity_can_be_changed(panel):
+    from qgis.core import QgsSettings
+
+    dialog = SeverityDialog(panel)
+    dialog.rows[0][1].setValue(4)
+    dialog.accept()
+    try:
+        panel._say()
+        assert "Severity: critical" in panel.controls.summary.text()
+        dialog.restore()
+        dialog.accept()
+        assert stored_levels() == DEFAULT
+    finally:
+        QgsSettings().remove(SETTING)
+
+
+def test_a_table_that_cannot_be_written_says_so(project, open_panel, tmp_path, run):
+    with zipfile.ZipFile(tmp_path / "all.zip", "w") as bundle:
+        bundle.write(run["DETECTIONS"], "detections.gpkg")
+    layer = QgsVectorLayer(f"/vsizip/{tmp_path}/all.zip/detections.gpkg", "detections")
+    assert layer.isValid()
+    project.addMapLayer(layer)
+    panel = open_panel()
+    panel.step(1)
+    panel.decide("accepted")
+    assert "cannot take decisions" in panel.controls.hint.text()
+    assert panel.controls.hint.isVisibleTo(panel)
+
+
+def test_areas_and_patches_of_the_index(tmp_path):
+    """Against a plain count of the raster, and against GDAL's own way of joining pixels."""
+    rng = np.random.default_rng(1)
+    probability = rng.random((120, 150)).astype(np.float32) ** 3
+    probability[10:20, 10:20] = np.nan
+    index = ProbabilityIndex(write_raster(tmp_path / "p.tif", probability, np.nan))
+    for threshold in (0.05, 0.31, 0.5, 0.75, 1.0):
+        expected = (np.floor(probability * 1000) >= round(threshold * 1000)).sum()
+        assert index.pixels(threshold) == expected
+        assert index.area(threshold) == pytest.approx(expected * 100)
+    patches = index.candidates(0.4, 2.0)
+    assert sum(patch.n_pixels for patch in patches) == (probability >= np.float32(0.4)).sum()
+    assert sum(patch.area_m2 for patch in patches) == pytest.approx(100 * (probability >= np.float32(0.4)).sum())
+    hits = (probability >= np.float32(0.4)).astype(np.uint8)
+    memory = gdal.GetDriverByName("MEM").Create("", 150, 120, 1, gdal.GDT_Byte)
+    memory.GetRasterBand(1).WriteArray(hits)
+    from osgeo import ogr
+
+    target = ogr.GetDriverByName("Memory").CreateDataSource("")
+    layer = target.CreateLayer("l")
+    gdal.Polygonize(memory.GetRasterBand(1), memory.GetRasterBand(1), layer, -1, ["8CONNECTED=8"])
+    assert len(patches) == layer.GetFeatureCount()
+    assert all(patch.geometry.isGeosValid() for patch in patches)
+    assert all(patch.geometry.area() == pytest.approx(patch.area_m2) for patch in patches)
+
+
+@pytest.mark.parametrize("density", [0.05, 0.4, 0.7])
+def test_components_do_not_join_across_the_edges(density):
+    rng = np.random.default_rng(2)
+    hits = rng.random((60, 40)) < density
+    hits[:, [0, -1]] = True
+    hits[:, 20] = False
+    labels = _components(np.stack(np.nonzero(hits)).astype(np.int32), 40)
+    left = labels[np.nonzero(hits)[1] < 20]
+    right = labels[np.nonzero(hits)[1] > 20]
+    assert not set(left) & set(right)
+
+
+def test_the_threshold_itself_is_shown(tmp_path, window, project):
+    probability = np.zeros((10, 10), dtype=np.float32)
+    probability[2, 2], probability[5, 5], probability[7, 7] = 0.35, 0.3499, 0.36
+    layer = QgsRasterLayer(write_raster(tmp_path / "p.tif", probability, np.nan), "p")
+    layer.setRenderer(threshold_renderer(layer, float(np.float32(0.35))))
+    block = layer.renderer().block(1, layer.extent(), 10, 10)
+    opaque = {(row, col) for row in range(10) for col in range(10) if block.color(row, col) >> 24}
+    assert opaque == {(2, 2), (7, 7)}
+
+
+def many(count):
+    """So many detections, each of one pixel, on a grid of 4000 x 4000."""
+    rng = np.random.default_rng(0)
+    places = rng.choice(1900 * 1900, count, replace=False)
+    probabilities = rng.random(count) * 0.7 + 0.3
+    return tuple(
+        (int(p % 1900) * 2 + 10, int(p // 1900) * 2 + 10, 1, 1, float(q), float(q))
+        for p, q in zip(places, probabilities, strict=True)
+    )
+
+
+@pytest.mark.slow
+def test_fifty_thousand_detections_stay_fluid(tmp_path, project, open_panel, window, capsys):
+    """A step, a decision and a turn of the slider on a 4000 x 4000 scene; `benchmarks/results_panel.py` measures."""
+    run = write_large(tmp_path)
+    load(project, run)
+    panel = open_panel()
+    assert panel.model.rowCount() == 50_000
+    times = measure(panel, window)
+    with capsys.disabled():
+        print({name: f"{1000 * seconds:.0f} ms" for name, seconds in times.items()})  # noqa: T201 - for who looks
+    assert times["step"] < 0.2
+    assert times["decision"] < 0.2
+    assert times["slider"] < 1.0
+    assert times["slider, drawn"] < 1.0
+
+
+def write_large(folder, size=4000, count=50_000):
+    boxes = many(count)
+    probability = np.full((size, size), 0.01, dtype=np.float32)
+    mask = np.zeros((size, size), dtype=np.uint8)
+    for col, row, _, _, mean, _ in boxes:
+        probability[row, col] = mean
+        mask[row, col] = 1
+    return {
+        "MASK": write_raster(folder / "mask.tif", mask, 255),
+        "PROBABILITY": write_raster(folder / "probability.tif", probability, np.nan),
+        "DETECTIONS": write_detections(folder / "detections.gpkg", boxes),
+    }
+
+
+def measure(panel, window):
+    """Median seconds of what a person waits for, the map's drawing apart unless it says so."""
+    canvas = window.canvas
+    canvas.setLayers([panel.run.detections, panel.run.mask])
+    canvas.setExtent(panel.run.mask.extent())
+    times = {"step": [], "decision": [], "slider": [], "slider, drawn": []}
+
+    def timed(name, action):
+        begin = time.perf_counter()
+        action()
+        QgsApplication.processEvents()
+        times[name].append(time.perf_counter() - begin)
+
+    for _ in range(10):
+        timed("step", lambda: panel.step(1))
+        canvas.stopRendering()
+        timed("decision", lambda: panel.decide("accepted"))
+        canvas.stopRendering()
+    canvas.setExtent(panel.run.mask.extent())
+    for value in (400, 550, 700, 350, 600):
+        begin = time.perf_counter()
+        timed("slider", lambda value=value: panel.controls.slider.setValue(value))
+        live = panel.layers.made("threshold")
+        done = []
+        canvas.mapCanvasRefreshed.connect(lambda done=done: done.append(True))
+        canvas.setLayers([panel.run.detections, live, panel.run.mask])
+        canvas.refresh()
+        wait(lambda done=done: bool(done), 60)
+        times["slider, drawn"].append(time.perf_counter() - begin)
+    return {name: float(np.median(values)) for name, values in times.items()}
+
+
+def test_pictures_of_the_panel(panel, window, tmp_path):
+    """The window, drawn, is not empty; DEBRIS_PICTURES names a folder to keep the picture in, for looking at."""
+    panel.step(1)
+    panel.decide("accepted")
+    window.canvas.setLayers([panel.run.detections, panel.run.mask, panel.run.probability])
+    window.canvas.waitWhileRendering()
+    wait(lambda: not window.canvas.isDrawing())
+    folder = os.environ.get("DEBRIS_PICTURES", str(tmp_path))
+    path = os.path.join(folder, "results_panel.png")
+    assert window.grab().save(path)
+    assert os.path.getsize(path) > 20_000
+    for button in panel.controls.buttons.values():
+        # Each text fits its button.
+        needed = button.fontMetrics().boundingRect(button.text()).width()
+        assert button.width() >= needed, button.text()
+        assert window.rect().contains(button.mapTo(window, QPoint(0, 0)))
+    assert QgsProject.instance().mapLayers()
