@@ -13,7 +13,7 @@ from qgis.core import QgsApplication, QgsProject, QgsRasterLayer, QgsRectangle, 
 from qgis.gui import QgsMapCanvas
 from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtTest import QTest
-from qgis.PyQt.QtWidgets import QMainWindow
+from qgis.PyQt.QtWidgets import QApplication, QMainWindow
 
 from debris_qgis.about import STYLES
 from debris_qgis.gui.results_layers import threshold_renderer
@@ -69,6 +69,8 @@ def open_panel(window, project):
         window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, panel)
         window.panels.append(panel)
         window.show()
+        # Shortcuts work in the active window only, and under Xvfb there is nobody else to make it so.
+        QApplication.setActiveWindow(window)
         if panel.run is not None:
             window.canvas.setDestinationCrs(panel.run.detections.crs())
         if panel.run is not None and panel.run.mask is not None:
@@ -153,7 +155,6 @@ def test_keys_decide_in_the_panel_and_over_the_map(panel, window, run):
         (window.canvas, Qt.Key.Key_P),
     ):
         widget.setFocus()
-        window.activateWindow()
         QTest.keyClick(widget, key)
     assert {number: row["decision"] for number, row in stored(run).items()} == {
         1: "accepted", 3: "rejected", 4: "unsure", 2: None,
