@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["jitter", "turn"]
+__all__ = ["jitter", "jitter_of", "turn"]
 
 COMMON_GAIN, BAND_GAIN = 0.08, 0.03
 BAND_OFFSET = 0.0015
@@ -24,20 +24,26 @@ def turn(reflectance: Tensor, observed: Tensor, classes: Tensor, view: int) -> t
     return one(reflectance), one(observed), one(classes)
 
 
-def jitter(reflectance: Tensor, generator: torch.Generator) -> Tensor:
+def jitter(reflectance: Tensor, generator: torch.Generator, strength: float = 1.0) -> Tensor:
     """Change gain and offset of every image and band at random, as other sensors and corrections of the air do.
 
     Args:
         reflectance: (batch, bands, height, width).
         generator: on the CPU, so that the same seed gives the same numbers on any device.
+        strength: factor on all changes; 0 leaves the images as they are.
     """
-    batch, bands = reflectance.shape[:2]
+    gain, offset = (part.to(reflectance.device) for part in jitter_of(*reflectance.shape[:2], generator, strength))
+    return reflectance * gain + offset
+
+
+def jitter_of(batch: int, bands: int, generator: torch.Generator, strength: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Random gains and offsets, each (batch, bands, 1, 1), for `jitter`."""
 
     def normal(*shape: int) -> Tensor:
-        return torch.randn(*shape, 1, 1, generator=generator).to(reflectance.device)
+        return strength * torch.randn(*shape, 1, 1, generator=generator)
 
     gain = torch.exp(COMMON_GAIN * normal(batch, 1) + BAND_GAIN * normal(batch, bands))
     offset = BAND_OFFSET * normal(batch, bands)
     if bands == len(HAZE):
-        offset = offset + HAZE_OFFSET * normal(batch, 1) * torch.tensor(HAZE, device=reflectance.device)[:, None, None]
-    return reflectance * gain + offset
+        offset = offset + HAZE_OFFSET * normal(batch, 1) * torch.tensor(HAZE)[:, None, None]
+    return gain, offset

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from engine.losses import IGNORE
 from engine.modelfile import ModelClass
 
-__all__ = ["CLASSES", "MARIDA_PIXELS", "lookup", "pixel_weights"]
+__all__ = ["CLASSES", "FLOATING_NUMBERS", "MARIDA_PIXELS", "grouping_for", "lookup", "pixel_weights", "table_for"]
 
 CLASSES: tuple[ModelClass, ...] = (
     ModelClass(name="clear water", role="clear", marida=(7, 11, 15)),
@@ -53,3 +53,40 @@ def pixel_weights(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         if number < len(counts) and counts[number]:
             weights[number] = pixels / counts[number]
     return weights
+
+
+FLOATING_NUMBERS = (1, 2, 3, 4, 9)
+HIGHEST = 16
+
+
+def grouping_for(positive: Sequence[int], counts: npt.NDArray[np.int64]) -> tuple[ModelClass, ...]:
+    """The classes to tell apart in data of one's own: everything else, debris, and what else floats, if labelled.
+
+    Args:
+        positive: the numbers that are debris.
+        counts: labelled pixels of each number, (256,).
+    """
+    rest = [number for number in range(1, HIGHEST + 1) if number not in positive]
+    floating = [number for number in rest if number in FLOATING_NUMBERS]
+    floating = floating if counts[floating].any() else []
+    clear = tuple(number for number in rest if number not in floating)
+    classes = [
+        ModelClass(name="everything else", role="clear", marida=clear),
+        ModelClass(name="marine debris", role="debris", marida=tuple(positive)),
+    ]
+    if floating:
+        classes.append(ModelClass(name="other floating matter", role="floating", marida=tuple(floating)))
+    return tuple(classes)
+
+
+def table_for(classes: Sequence[ModelClass], positive: Sequence[int]) -> npt.NDArray[np.int64]:
+    """As `lookup`, for classes of a model that goes on with other positive numbers than it was trained with."""
+    table = lookup(classes)
+    roles = [entry.role for entry in classes]
+    debris = [channel for channel, role in enumerate(roles) if role == "debris"]
+    for number in range(1, HIGHEST + 1):
+        if number in positive and table[number] not in debris:
+            table[number] = debris[0]
+        elif number not in positive and table[number] in debris:
+            table[number] = roles.index("clear") if "clear" in roles else IGNORE
+    return table

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from engine.prediction import normalise
 from engine.training.data import TileSource, batches
 from engine.training.grouping import MARIDA_PIXELS, lookup, pixel_weights
 
-__all__ = ["Validation", "count_classes", "fit_temperature", "validate"]
+__all__ = ["Reading", "Validation", "count_classes", "fit_temperature", "validate"]
 
 LOGIT_SAMPLE = 400
 """Labelled pixels a tile that are kept to fit the temperature on."""
@@ -38,6 +38,25 @@ class Validation:
     """(pixels,)"""
     weight: Tensor
     """(pixels,)"""
+    loss: float = 0.0
+    """Mean of the training loss over the batches, where one was given."""
+    by_class: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((17, 1)))
+    """(17, bins): pixels by MARIDA's number and by probability of debris, each counted once."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """How labels are read in a validation."""
+
+    positive: tuple[int, ...] = (1,)
+    floating: tuple[int, ...] = (1, 2, 3, 4, 9)
+    practice: bool = True
+    """Whether pixels count as often as MARIDA's labels are frequent; else each counts once."""
+    table: npt.NDArray[np.int64] | None = None
+    """Number to channel, (256,); as the classes say where None."""
+    loss: Callable[[Tensor, Tensor, Tensor | None], Tensor] | None = None
+    mixed: bool = True
+    """Whether the network runs in bfloat16."""
 
 
 def count_classes(source: TileSource, batch_size: int) -> npt.NDArray[np.int64]:
@@ -59,30 +78,39 @@ def validate(
     batch_size: int,
     tick: Callable[[float], None] | None = None,
     temperature: float = 1.0,
+    reading: Reading | None = None,
 ) -> Validation:
     """Score a network in evaluation mode on every tile of `source`."""
+    reading = reading or Reading()
     device = normalisation[0].device
-    table = lookup(classes)
-    weights = pixel_weights(counts)
+    table = lookup(classes) if reading.table is None else reading.table
+    weights = pixel_weights(counts) if reading.practice else np.ones(17, dtype=np.float32)
     roles = {role: [i for i, entry in enumerate(classes) if entry.role == role] for role in ("debris", "floating")}
     debris, floating = ScoreHistogram(), ScoreHistogram()
     bins = np.zeros((17, debris.bins))
+    losses = []
     kept: list[tuple[Tensor, Tensor, Tensor]] = []
     rng = np.random.default_rng(0)
     for number, batch in enumerate(batches(source, range(len(source)), batch_size)):
         if tick is not None:
             tick(number * batch_size / len(source))
         x = normalise(batch.reflectance.to(device), batch.observed.to(device), *normalisation)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type != "mps"):
-            logits = predict(x.contiguous(memory_format=torch.channels_last)).float().cpu()
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=reading.mixed and device.type != "mps"):
+            logits = predict(x.contiguous(memory_format=torch.channels_last)).float()
+        if reading.loss is not None:
+            target = torch.from_numpy(table[batch.classes.numpy()]).to(device)
+            losses.append(
+                float(reading.loss(logits, target, None if batch.weight is None else batch.weight.to(device)))
+            )
+        logits = logits.cpu()
         probability = torch.softmax(logits / temperature, dim=1)
         numbers = batch.classes.numpy()
-        use = (numbers > 0) & (numbers <= max(MARIDA_PIXELS))
+        use = (numbers > 0) & (numbers <= max(MARIDA_PIXELS)) & (table[numbers] != IGNORE)
         truth, weight = numbers[use], weights[numbers[use]]
         p_debris = probability[:, roles["debris"]].sum(1).numpy()[use]
         p_floating = probability[:, roles["debris"] + roles["floating"]].sum(1).numpy()[use]
-        debris.add(p_debris, truth == 1, weight)
-        floating.add(p_floating, np.isin(truth, (1, 2, 3, 4, 9)), weight)
+        debris.add(p_debris, np.isin(truth, reading.positive), weight)
+        floating.add(p_floating, np.isin(truth, reading.floating), weight)
         np.add.at(bins, (truth, np.minimum((p_debris * debris.bins).astype(int), debris.bins - 1)), 1)
         kept.append(
             _sample(logits, torch.from_numpy(table[numbers]), torch.from_numpy(weights[np.minimum(numbers, 16)]), rng)
@@ -90,7 +118,8 @@ def validate(
     best = debris.best().threshold
     first = round(best * debris.bins)
     flagged = {n: float(bins[n, first:].sum() / bins[n].sum()) for n in MARIDA_PIXELS if bins[n].sum()}
-    return Validation(debris, floating, flagged, *(torch.cat(parts) for parts in zip(*kept, strict=True)))
+    sample = (torch.cat(parts) for parts in zip(*kept, strict=True))
+    return Validation(debris, floating, flagged, *sample, float(np.mean(losses)) if losses else 0.0, bins)
 
 
 def _sample(logits: Tensor, target: Tensor, weight: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
