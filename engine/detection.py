@@ -7,17 +7,15 @@ for detections. Memory grows with the width of a scene and with what is found, n
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from engine import __version__
-from engine.bands import parse_mapping
 from engine.components import Component, ComponentCollector
 from engine.detections import MEASURES, Detection, detections_from, driver_for, measures_of, write_detections
 from engine.errors import OutputError, RasterError
@@ -27,48 +25,22 @@ from engine.modelfile import ModelCard
 from engine.monitor import Monitor, Share, silent
 from engine.outputs import Staging
 from engine.prediction import CHANNELS, Predictor
-from engine.raster import RasterSink, Scene, gdal_settings, open_scene
+from engine.raster import RasterSink, gdal_settings
+from engine.sentinel2.masks import LOOK, NO_DATA
+from engine.sentinel2.quality import Quality, make_quality, scene_facts
+from engine.sentinel2.source import Source, open_source
+from engine.surroundings import Surveyor
+from engine.tally import CLEAR, DEBRIS, FLOATING, NOT_OBSERVED, OBSERVED, Tally
 from engine.tiling import Window, blend, tile_axis
 
 __all__ = ["CLEAR", "DEBRIS", "FLOATING", "NO_DATA", "TILE", "classify", "detect"]
 
 log = logging.getLogger(__name__)
 
-CLEAR, DEBRIS, FLOATING, NO_DATA = 0, 1, 2, 255
 TILE = 512
 # Tiles a batch: one keeps a CPU busy and cancel quick; a GPU wants more.
+Tile = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]
 BATCH = {"cpu": 1, "cuda": 8, "mps": 4}
-
-
-@dataclass
-class _Tally:
-    """What the rows so far hold: pixels and, where the ground is known, areas."""
-
-    ground: Ground | None
-    pixels: dict[int, int] = field(default_factory=lambda: dict.fromkeys((CLEAR, DEBRIS, FLOATING, NO_DATA), 0))
-    area: dict[int, float] = field(default_factory=lambda: dict.fromkeys((CLEAR, DEBRIS, FLOATING, NO_DATA), 0.0))
-
-    def add(self, row: int, mask: npt.NDArray[np.uint8]) -> None:
-        for value in self.pixels:
-            by_row = (mask == value).sum(axis=1)
-            self.pixels[value] += int(by_row.sum())
-            if self.ground:
-                self.area[value] += float(by_row @ self.ground.row_area_m2[row : row + len(mask)])
-
-    def move(self, value: int, to: int, pixels: int, area: float) -> None:
-        """Count pixels under another value."""
-        self.pixels[value] -= pixels
-        self.pixels[to] += pixels
-        if self.ground:
-            self.area[value] -= area
-            self.area[to] += area
-
-    def area_of(self, *values: int) -> float | None:
-        return sum(self.area[value] for value in values) if self.ground else None
-
-    @property
-    def observed(self) -> int:
-        return sum(count for value, count in self.pixels.items() if value != NO_DATA)
 
 
 def detect(request: DetectRequest, monitor: Monitor = silent) -> DetectResult:
@@ -82,19 +54,13 @@ def detect(request: DetectRequest, monitor: Monitor = silent) -> DetectResult:
     with gdal_settings(), ExitStack() as stack:
         predictor = Predictor(request.model, request.device)
         staging = stack.enter_context(Staging(request.job_id))
-        scene = stack.enter_context(
-            open_scene(
-                request.input,
-                predictor.card.bands,
-                mapping=parse_mapping(request.bands) if request.bands else None,
-                scale=request.scale,
-                offset=request.offset,
-                extent=request.extent,
-            )
-        )
-        run = _Run(request, predictor, scene, staging)
-        run.search(Share(monitor, 0.02, 0.9))
-        result = run.finish(Share(monitor, 0.9, 1.0))
+        source = stack.enter_context(open_source(request, predictor.card.bands))
+        mask = staging.add(request.mask)
+        scratch = staging.folder(Path(request.mask).absolute().parent) / "quality.tif"
+        with make_quality(scratch, source, request, Share(monitor, 0.02, 0.1)) as quality:
+            run = _Run(request, predictor, source, quality, staging, mask)
+            run.search(Share(monitor, 0.1, 0.9))
+            result = run.finish(Share(monitor, 0.9, 1.0))
         staging.publish()
     return result
 
@@ -121,19 +87,23 @@ def _check_outputs(request: DetectRequest) -> None:
 class _Run:
     """One run over one scene: what is open, and what has been counted."""
 
-    def __init__(self, request: DetectRequest, predictor: Predictor, scene: Scene, staging: Staging) -> None:
-        card = predictor.card
+    def __init__(
+        self, request: DetectRequest, predictor: Predictor, source: Source, quality: Quality, staging: Staging,
+        mask: Path,
+    ) -> None:  # fmt: skip
+        card, scene = predictor.card, source.scene
         self.request, self.predictor, self.scene = request, predictor, scene
+        self.source, self.quality = source, quality
         self.threshold = card.threshold if request.threshold is None else request.threshold
         self.ground = Ground.of(scene.grid)
         if self.ground is None:
             log.warning("The raster has no CRS that places it on Earth: areas, longitudes and latitudes are unknown.")
-        self.tally = _Tally(self.ground)
+        self.tally = Tally(self.ground)
         self.collector = ComponentCollector(scene.grid.width, len(MEASURES))
         self.detections_path = staging.add(request.detections) if request.detections else None
         tags = self._tags()
         self.mask = RasterSink(
-            staging.add(request.mask), scene.grid, "uint8", NO_DATA, "Marine debris mask",
+            mask, scene.grid, "uint8", NO_DATA, "Marine debris mask",
             {**tags, "VALUES": "0 clear, 1 debris, 2 other floating matter, 3 land, 4 cloud or shadow, 255 no data"},
         )  # fmt: skip
         self.probability = (
@@ -146,7 +116,9 @@ class _Run:
         card = self.predictor.card
         return {
             "SCENE": self.scene.name,
-            "INPUT": self.request.input,
+            "INPUT": self.source.path,
+            **{key.upper(): value for key, value in self.source.tags.items() if key != "quality_mask"},
+            "LEVEL_NOTE": self.source.level_note(card.level),
             "REFLECTANCE": self.scene.scaling.source,
             "MODEL": card.name,
             "MODEL_SHA256": self.predictor.sha256,
@@ -168,7 +140,7 @@ class _Run:
 
             def predict(windows: Sequence[Window]) -> Iterator[npt.NDArray[np.float32]]:
                 nonlocal done
-                for scores in _predict(self.scene, self.predictor, windows, reader):
+                for scores in _predict(self._read, self.predictor, windows, reader):
                     yield scores
                     done += 1
                     monitor(done / total, f"Tile {done} of {total}")
@@ -176,8 +148,16 @@ class _Run:
             for row, block in blend(rows, cols, len(CHANNELS), predict):
                 self._take(row, block)
 
+    def _read(self, window: Window) -> Tile:
+        """Reflectance of a window, and where the network is to look: where there is data, water, and no cloud."""
+        reflectance, observed = self.scene.read(window)
+        return reflectance, observed & (self.quality.read(window) == LOOK)
+
     def _take(self, row: int, block: npt.NDArray[np.float32]) -> None:
         mask = classify(block, self.threshold, self.predictor.card)
+        reasons = self.quality.read(Window(row, 0, *mask.shape))
+        unseen = (mask == NO_DATA) & (reasons != LOOK)
+        mask[unseen] = reasons[unseen]
         self.tally.add(row, mask)
         self.mask.write(row, mask)
         if self.probability:
@@ -207,14 +187,17 @@ class _Run:
         Raises:
             RasterError: nothing was observed at all.
         """
-        if not self.tally.observed:
+        if self.tally.pixels[NO_DATA] == sum(self.tally.pixels.values()):
             raise RasterError(
-                f"{self.request.input} holds no data{' in the extent' if self.request.extent else ''}: every pixel is "
+                f"{self.source.path} holds no data{' in the extent' if self.request.extent else ''}: every pixel is "
                 "no-data, NaN or 0, so nothing was looked at."
             )
+        if not self.tally.observed:
+            log.warning("No open water was found in the scene: it is all land, cloud or no data.")
         monitor(0.0, "Outlining detections")
         components = self._without_small(self.collector.components())
-        detections = detections_from(components, self.scene.grid, self.ground)
+        surveyor = Surveyor(self.quality, self.ground, self.request.shore, self.request.cloud_collar)
+        detections = detections_from(components, self.scene.grid, self.ground, surveyor)
         if self.detections_path:
             write_detections(self.detections_path, detections, self.scene.grid, self._constants())
         monitor(0.3, "Writing the mask")
@@ -239,6 +222,10 @@ class _Run:
             "model": self.predictor.card.name,
             "model_hash": self.predictor.sha256,
             "threshold": self.threshold,
+            "level": self.source.level or "",
+            "sensing_time": self.source.tags.get("sensing_time", ""),
+            "product_id": self.source.tags.get("product_id", ""),
+            "baseline": self.source.tags.get("processing_baseline", ""),
         }
 
     def _result(self, detections: Sequence[Detection]) -> DetectResult:
@@ -251,14 +238,14 @@ class _Run:
             debris_pixels=tally.pixels[DEBRIS],
             floating_pixels=tally.pixels[FLOATING],
             observed_pixels=tally.observed,
-            not_observed_pixels=tally.pixels[NO_DATA],
+            not_observed_pixels=sum(tally.pixels[value] for value in NOT_OBSERVED),
             debris_area_m2=tally.area_of(DEBRIS),
-            observed_area_m2=tally.area_of(CLEAR, DEBRIS, FLOATING),
-            not_observed_area_m2=tally.area_of(NO_DATA),
+            observed_area_m2=tally.area_of(*OBSERVED),
+            not_observed_area_m2=tally.area_of(*NOT_OBSERVED),
             threshold=self.threshold,
             model_name=self.predictor.card.name,
             model_sha256=self.predictor.sha256,
-            scene=self.scene.name,
+            **scene_facts(self.source, self.quality, tally.area_of, self.predictor.card.level),
             has_floating_class=bool(self.predictor.card.channels("floating")),
         )
 
@@ -275,17 +262,17 @@ def _overlap(asked: int | None, radius: int, tile: tuple[int, int]) -> tuple[int
 
 
 def _predict(
-    scene: Scene, predictor: Predictor, windows: Sequence[Window], reader: ThreadPoolExecutor
+    read: Callable[[Window], Tile], predictor: Predictor, windows: Sequence[Window], reader: ThreadPoolExecutor
 ) -> Iterator[npt.NDArray[np.float32]]:
     """Probabilities of each window in turn, (2, height, width); the next batch is read while one is predicted."""
     size = BATCH[predictor.device.type]
     batches = [windows[start : start + size] for start in range(0, len(windows), size)]
-    coming = reader.submit(lambda: [scene.read(window) for window in batches[0]])
+    coming = reader.submit(lambda: [read(window) for window in batches[0]])
     for number, batch in enumerate(batches):
         tiles = coming.result()
         if number + 1 < len(batches):
             following = batches[number + 1]
-            coming = reader.submit(lambda windows=following: [scene.read(window) for window in windows])  # type: ignore[misc]
+            coming = reader.submit(lambda windows=following: [read(window) for window in windows])  # type: ignore[misc]
         seen = [index for index, (_, observed) in enumerate(tiles) if observed.any()]
         scores = np.full((len(batch), len(CHANNELS), batch[0].height, batch[0].width), np.nan, dtype=np.float32)
         if seen:

@@ -18,6 +18,7 @@ from engine.components import Component
 from engine.errors import OutputError
 from engine.ground import Ground
 from engine.raster import Grid
+from engine.surroundings import Surroundings, Surveyor
 
 __all__ = ["DRIVERS", "MEASURES", "Detection", "detections_from", "driver_for", "measures_of", "write_detections"]
 
@@ -44,6 +45,25 @@ class Detection:
     lat: float | None
     fdi: float | None
     ndvi: float | None
+    around: Surroundings = Surroundings(None, None, None)
+
+
+NUMBERS = (
+    "area_m2",
+    "n_pixels",
+    "mean_prob",
+    "max_prob",
+    "lon",
+    "lat",
+    "fdi",
+    "ndvi",
+    "land_m",
+    "cloud_m",
+    "glint_b11",
+)
+"""Columns that hold numbers."""
+# Shapefiles keep ten letters of a name.
+SHAPEFILE_NAMES = {"sensing_time": "sens_time"}
 
 
 def measures_of(
@@ -77,8 +97,10 @@ def measures_of(
     return np.stack([probability.astype(np.float64), area, cols + 0.5, rows + 0.5, fdi, ndvi])
 
 
-def detections_from(components: Sequence[Component], grid: Grid, ground: Ground | None) -> list[Detection]:
-    """The table's rows, most probable first."""
+def detections_from(
+    components: Sequence[Component], grid: Grid, ground: Ground | None, surveyor: Surveyor | None = None
+) -> list[Detection]:
+    """The table's rows, most probable first; `surveyor` looks around each."""
     order = sorted(components, key=lambda component: (-component.maxima[0], -component.pixels))
     if not order:
         return []
@@ -96,6 +118,7 @@ def detections_from(components: Sequence[Component], grid: Grid, ground: Ground 
             lat=None if lat is None else float(lat[i]),
             fdi=_or_none(means[i, 4]),
             ndvi=_or_none(means[i, 5]),
+            around=surveyor.around(c.geometry) if surveyor else Surroundings(None, None, None),
         )
         for i, c in enumerate(order)
     ]
@@ -127,10 +150,12 @@ def write_detections(path: Path, detections: Sequence[Detection], grid: Grid, co
     """
     driver = driver_for(str(path))
     columns: dict[str, npt.NDArray[Any]] = {"id": np.arange(1, len(detections) + 1, dtype=np.int32)}
-    for name in ("area_m2", "n_pixels", "mean_prob", "max_prob", "lon", "lat", "fdi", "ndvi"):
+    for name in NUMBERS:
         kind = np.int32 if name == "n_pixels" else np.float64
-        values = [getattr(detection, name) for detection in detections]
+        values = [_value(detection, name) for detection in detections]
         columns[name] = np.array([np.nan if value is None else value for value in values], dtype=kind)
+    flags = {None: None, False: "no", True: "yes"}
+    columns["glint"] = np.array([flags[detection.around.glint] for detection in detections], dtype=object)
     for name, value in constants.items():
         columns[name] = np.array([value] * len(detections), dtype=object if isinstance(value, str) else np.float64)
     try:
@@ -142,6 +167,12 @@ def write_detections(path: Path, detections: Sequence[Detection], grid: Grid, co
         raise OutputError(f"The detections cannot be written to {path.name} ({error}).") from error
 
 
+def _value(detection: Detection, name: str) -> float | None:
+    """A number of a detection or of what is around it."""
+    found: float | None = getattr(detection if hasattr(detection, name) else detection.around, name)
+    return found
+
+
 def _write(
     path: Path, driver: str, columns: Mapping[str, npt.NDArray[Any]], detections: Sequence[Detection], grid: Grid
 ) -> None:
@@ -149,7 +180,7 @@ def _write(
         path,
         shapely.to_wkb(np.array([detection.geometry for detection in detections], dtype=object)),
         list(columns.values()),
-        fields=list(columns),
+        fields=[SHAPEFILE_NAMES.get(name, name) if driver == "ESRI Shapefile" else name for name in columns],
         field_mask=[np.isnan(c) if c.dtype == np.float64 else None for c in columns.values()],
         geometry_type="MultiPolygon",
         crs=grid.crs.to_wkt() if grid.crs else None,

@@ -47,6 +47,14 @@ class Ground:
                 area = np.full(grid.height, planar)
         return cls(area, grid, to_lonlat)
 
+    @property
+    def pixel_size_m(self) -> tuple[float, float]:
+        """Height and width in m of the pixel in the middle of the grid, on the ellipsoid."""
+        row, col = self._grid.height / 2, self._grid.width / 2
+        lon, lat = self.lonlat(np.array([col, col, col + 1]), np.array([row, row + 1, row]))
+        _, _, lengths = Geod(ellps="WGS84").inv([lon[0]] * 2, [lat[0]] * 2, lon[1:], lat[1:])
+        return float(lengths[0]), float(lengths[1])
+
     def lonlat(self, col: npt.NDArray[np.float64], row: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], ...]:
         """Longitudes and latitudes (WGS 84, degrees) of positions in pixels from the grid's upper left corner."""
         places = [self._grid.transform @ place for place in zip(col.tolist(), row.tolist(), strict=True)]

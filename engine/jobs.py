@@ -12,11 +12,13 @@ import importlib
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import RequestError
+from engine.fields import DEVICES, check_labels, check_positive, choice, option, within
 from engine.monitor import Monitor, silent
+from engine.training_jobs import InspectRequest, InspectResult, TrainRequest, TrainResult
 
 __all__ = [
     "JOBS",
@@ -24,7 +26,13 @@ __all__ = [
     "DetectResult",
     "EvaluateRequest",
     "EvaluateResult",
+    "InspectRequest",
+    "InspectResult",
     "Job",
+    "PrepareRequest",
+    "PrepareResult",
+    "SceneRequest",
+    "SceneResult",
     "SimulateRequest",
     "SimulateResult",
     "StatusRequest",
@@ -35,54 +43,85 @@ __all__ = [
     "run",
 ]
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
 PROTOCOLS = ("strict", "floating")
-
-
-def _option(default: Any = dataclasses.MISSING, *, text: str) -> Any:
-    """A request's field: with a help text, and required where no default is given."""
-    return field(default=default, metadata={"help": text})
-
-
-def _choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise RequestError(f"{name} is {value!r}: use one of {', '.join(choices)}.")
-
-
-def _within(name: str, value: float | None, low: float, high: float) -> None:
-    if value is not None and not low <= value <= high:
-        raise RequestError(f"{name} is {value:g}: it must lie between {low:g} and {high:g}.")
+LEVELS = ("auto", "L1C", "L2A", "Rayleigh-corrected")
+MASKS = ("auto", "image", "none")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectRequest:
-    """Find floating debris in one raster."""
+class SceneRequest:
+    """A scene, and where in it to look: what the jobs on scenes have in common."""
 
-    input: str = _option(text="raster with the Sentinel-2 bands: anything GDAL opens")
-    mask: str = _option(text="GeoTIFF to write: 0 clear, 1 debris, 2 other floating matter, 3-4 and 255 not observed")
-    probability: str | None = _option(None, text="Cloud Optimized GeoTIFF to write: probability of debris, NaN no data")
-    detections: str | None = _option(None, text="vector file to write: one polygon a detection")
-    model: str | None = _option(None, text="model file; the bundled model where none is named")
-    threshold: float | None = _option(
-        None, text="probability from which a pixel is debris, 0 to 1; else the model's own"
+    input: str | None = option(None, text="raster with the Sentinel-2 bands: anything GDAL opens; or see product")
+    product: tuple[str, ...] = option(
+        (), text="Sentinel-2 product: SAFE folder, zip or MTD file, ACOLITE L2R, a folder or list of single-band files"
     )
-    bands: str | None = _option(None, text="band numbers, as B1=1,B2=2,…; else bands are found by name")
-    scale: float | None = _option(None, text="reflectance = stored number x scale + offset; else from the file")
-    offset: float | None = _option(None, text="see scale; in reflectance, so -0.1 for baselines 04.00 and later")
-    extent: tuple[float, float, float, float] | None = _option(
+    level: str = option("auto", text="auto, L1C, L2A or Rayleigh-corrected; L1C is Rayleigh-corrected first")
+    bands: str | None = option(None, text="band numbers, as B1=1,B2=2,…; else bands are found by name")
+    scale: float | None = option(None, text="reflectance = stored number x scale + offset; else from the file")
+    offset: float | None = option(None, text="see scale; in reflectance, so -0.1 for baselines 04.00 and later")
+    extent: tuple[float, float, float, float] | None = option(
         None, text="west,south,east,north in the raster's CRS: look only there"
     )
-    min_pixels: int = _option(1, text="leave out detections of fewer pixels")
-    tile_overlap: int | None = _option(None, text="pixels that neighbouring tiles share; else by the receptive field")
-    device: str = _option("auto", text="auto, cpu, cuda or mps")
-    plugin_version: str | None = _option(None, text="version of the program that asks, for the results' tags")
-    job_id: str | None = _option(None, text="names the folders of unfinished output: .debris-<job_id>")
+    masks: str = option(
+        "auto", text="land and cloud from: auto the product's own masks, else the image; image; none: look everywhere"
+    )
+    water: str | None = option(None, text="polygons, or raster other than 0, that say where water is: the rest is land")
+    area: str | None = option(None, text="polygons, or raster other than 0, that say where to look")
+    shore: int = option(2, text="pixels of water along land that are not looked at")
+    cloud_collar: int = option(5, text="pixels around cloud and its shadow that are not looked at")
+    plugin_version: str | None = option(None, text="version of the program that asks, for the results' tags")
+    job_id: str | None = option(None, text="names the folders of unfinished output: .debris-<job_id>")
 
     def __post_init__(self) -> None:
-        _within("threshold", self.threshold, 0.0, 1.0)
-        _choice("device", self.device, DEVICES)
+        if bool(self.input) == bool(self.product):
+            raise RequestError("Name one of input (a raster) and product (a Sentinel-2 product).")
+        choice("level", self.level, LEVELS)
+        choice("masks", self.masks, MASKS)
+        within("shore", self.shore, 0, 100)
+        within("cloud_collar", self.cloud_collar, 0, 100)
         if self.scale is not None and not self.scale > 0:
             raise RequestError(f"scale is {self.scale:g}: it must be above 0.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneResult:
+    """What is known of a scene, and how much of it was not looked at. Areas are None where it has no CRS."""
+
+    scene: str
+    level: str | None
+    level_validated: bool
+    level_note: str
+    product_id: str | None
+    processing_baseline: str | None
+    sensing_time: str | None
+    land_area_m2: float | None
+    cloud_area_m2: float | None
+    no_data_area_m2: float | None
+    glint_b11: float | None
+    """Median reflectance of the scene's water in B11; None where there is no water or no B11."""
+    glinting: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectRequest(SceneRequest):
+    """Find floating debris in one raster or product."""
+
+    mask: str = option(text="GeoTIFF to write: 0 clear, 1 debris, 2 other floating matter, 3-4 and 255 not observed")
+    probability: str | None = option(None, text="Cloud Optimized GeoTIFF to write: probability of debris, NaN no data")
+    detections: str | None = option(None, text="vector file to write: one polygon a detection")
+    model: str | None = option(None, text="model file; the bundled model where none is named")
+    threshold: float | None = option(
+        None, text="probability from which a pixel is debris, 0 to 1; else the model's own"
+    )
+    min_pixels: int = option(1, text="leave out detections of fewer pixels")
+    tile_overlap: int | None = option(None, text="pixels that neighbouring tiles share; else by the receptive field")
+    device: str = option("auto", text="auto, cpu, cuda or mps")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        within("threshold", self.threshold, 0.0, 1.0)
+        choice("device", self.device, DEVICES)
         if self.min_pixels < 1:
             raise RequestError(f"min_pixels is {self.min_pixels}: it must be 1 or more.")
         if self.tile_overlap is not None and self.tile_overlap < 0:
@@ -90,7 +129,7 @@ class DetectRequest:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectResult:
+class DetectResult(SceneResult):
     """What was found, and how much was looked at. Areas are None where the raster has no CRS."""
 
     mask: str
@@ -107,25 +146,41 @@ class DetectResult:
     threshold: float
     model_name: str
     model_sha256: str
-    scene: str
     has_floating_class: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareRequest(SceneRequest):
+    """Write a scene as one raster of eleven bands, and where not to look."""
+
+    output: str = option(text="Cloud Optimized GeoTIFF to write: 11 bands of reflectance on the 10 m grid")
+    quality: str = option(text="GeoTIFF to write: 0 look here, 3 land, 4 cloud or shadow, 255 no data")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareResult(SceneResult):
+    """What was written."""
+
+    output: str
+    quality: str
+    water_area_m2: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class SimulateRequest:
     """Write a practice scene and its true classes."""
 
-    output: str = _option(text="GeoTIFF to write: 11 bands of reflectance, float32")
-    labels: str = _option(text="GeoTIFF to write: true classes, numbered as in MARIDA, 16 land, 0 no data")
-    width: int = _option(512, text="pixels")
-    height: int = _option(512, text="pixels")
-    seed: int = _option(0, text="the same seed gives the same scene")
-    without: tuple[str, ...] = _option((), text="ingredients to leave out, by name")
-    job_id: str | None = _option(None, text="names the folders of unfinished output: .debris-<job_id>")
+    output: str = option(text="GeoTIFF to write: 11 bands of reflectance, float32")
+    labels: str = option(text="GeoTIFF to write: true classes, numbered as in MARIDA, 16 land, 0 no data")
+    width: int = option(512, text="pixels")
+    height: int = option(512, text="pixels")
+    seed: int = option(0, text="the same seed gives the same scene")
+    without: tuple[str, ...] = option((), text="ingredients to leave out, by name")
+    job_id: str | None = option(None, text="names the folders of unfinished output: .debris-<job_id>")
 
     def __post_init__(self) -> None:
-        _within("width", self.width, 32, 20000)
-        _within("height", self.height, 32, 20000)
+        within("width", self.width, 32, 20000)
+        within("height", self.height, 32, 20000)
         if self.seed < 0:
             raise RequestError(f"seed is {self.seed}: it must be 0 or more.")
 
@@ -144,7 +199,7 @@ class SimulateResult:
 class StatusRequest:
     """Say whether this environment can run jobs."""
 
-    model_folder: str | None = _option(None, text="a folder of further model files to list")
+    model_folder: str | None = option(None, text="a folder of further model files to list")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,19 +221,33 @@ class StatusResult:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateRequest:
-    """Measure a model on a folder in MARIDA's layout."""
+    """Measure a model on a folder in MARIDA's layout, or on rasters with labels."""
 
-    data: str = _option(text="folder that holds patches/ and splits/")
-    split: str | None = _option(None, text="list of patch names, a file or its name below splits/; else every patch")
-    model: str | None = _option(None, text="model file; the bundled model where none is named")
-    threshold: float | None = _option(None, text="else the model's own")
-    protocol: str = _option("strict", text="strict: class 1 is positive; floating: classes 1, 2, 3, 4, 9")
-    device: str = _option("auto", text="auto, cpu, cuda or mps")
+    data: str | None = option(None, text="folder in MARIDA's layout, with patches/ and splits/")
+    split: str | None = option(None, text="list of patch names, a file or its name below splits/; else every patch")
+    model: str | None = option(None, text="model file; the bundled model where none is named")
+    threshold: float | None = option(None, text="else the model's own")
+    protocol: str = option("strict", text="strict: class 1 is positive; floating: classes 1, 2, 3, 4, 9")
+    rasters: tuple[str, ...] = option((), text="instead of data: rasters with bands as Detect takes them")
+    labels: tuple[str, ...] = option((), text="a class raster for each raster, or one polygon layer for all")
+    label_layer: str | None = option(None, text="layer of a vector file with several")
+    label_field: str | None = option(None, text="field of the polygons that holds the class number")
+    bands: str | None = option(None, text="band numbers of the rasters, as B1=1,B2=2,…; else by name")
+    scale: float | None = option(None, text="reflectance = stored number x scale + offset; else from the file")
+    offset: float | None = option(None, text="see scale")
+    positive_classes: tuple[int, ...] | None = option(None, text="instead of a protocol: classes that count as debris")
+    device: str = option("auto", text="auto, cpu, cuda or mps")
 
     def __post_init__(self) -> None:
-        _choice("protocol", self.protocol, PROTOCOLS)
-        _choice("device", self.device, DEVICES)
-        _within("threshold", self.threshold, 0.0, 1.0)
+        choice("protocol", self.protocol, PROTOCOLS)
+        if bool(self.data) == bool(self.rasters):
+            raise RequestError("Give either a folder in MARIDA's layout (data), or rasters with labels.")
+        if self.rasters:
+            check_labels(self.rasters, self.labels)
+        if self.positive_classes is not None:
+            check_positive(self.positive_classes)
+        choice("device", self.device, DEVICES)
+        within("threshold", self.threshold, 0.0, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,59 +264,17 @@ class EvaluateResult:
     counts: dict[str, int]
     flagged_by_class: dict[str, int]
     pixels_by_class: dict[str, int]
+    false_positives: dict[str, int]
+    """Flagged pixels of each class that is not positive."""
+    interval: tuple[float, float]
+    """95 % bootstrap interval of F1: 2000 draws of whole scenes (of patches, where there is one scene), seed 0."""
+    interval_by: str
+    """What the bootstrap draws: scenes or patches."""
+    ece: float
+    """Expected calibration error over the labelled pixels, 15 bins."""
     unlabelled_flagged_share: float
     model_name: str
     model_sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainRequest:
-    """Train a model on practice scenes."""
-
-    model: str = _option(text="model file to write")
-    name: str = _option("practice", text="the model's name, for its card")
-    width: int = _option(16, text="channels of the first level; 64 is the 31.3-million-parameter network")
-    epochs: int = _option(100, text="at most this many")
-    batch_size: int = _option(16, text="tiles a step")
-    learning_rate: float = _option(1e-3, text="after warm-up")
-    warmup_epochs: int = _option(10, text="epochs of linear warm-up")
-    patience: int = _option(15, text="stop after this many epochs without a better validation score")
-    weight_decay: float = _option(1e-4, text="AdamW's weight decay")
-    dropout: float = _option(0.2, text="in the bottleneck")
-    training_samples: int = _option(2000, text="practice tiles an epoch")
-    validation_samples: int = _option(400, text="practice tiles that are never trained on")
-    tile_size: int = _option(256, text="pixels, a multiple of 16")
-    textures: str | None = _option(None, text="folder in MARIDA's layout, of real images to paint practice things on")
-    texture_split: str | None = _option(None, text="list of its patches to use; else all")
-    texture_share: float = _option(0.4, text="share of the training samples that are such images")
-    start_from: str | None = _option(None, text="model file to go on from; its network must be the one asked for")
-    seed: int = _option(0, text="the same seed gives the same model on a CPU")
-    threads: int | None = _option(None, text="CPU threads; else all")
-    device: str = _option("auto", text="auto, cpu, cuda or mps")
-    job_id: str | None = _option(None, text="names the folders of unfinished output: .debris-<job_id>")
-
-    def __post_init__(self) -> None:
-        _choice("device", self.device, DEVICES)
-        _within("width", self.width, 4, 128)
-        _within("dropout", self.dropout, 0.0, 0.9)
-        _within("texture_share", self.texture_share, 0.0, 1.0)
-        if self.tile_size % 16 or self.tile_size < 32:
-            raise RequestError(f"tile_size is {self.tile_size}: it must be a multiple of 16, 32 or more.")
-        for name in ("epochs", "batch_size", "training_samples", "validation_samples"):
-            if getattr(self, name) < 1:
-                raise RequestError(f"{name} is {getattr(self, name)}: it must be 1 or more.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainResult:
-    """The model written and what it scores on the practice tiles kept for validation."""
-
-    model: str
-    best_f1: float
-    best_iou: float
-    threshold: float
-    epochs: int
-    seconds: float
 
 
 @dataclass(frozen=True)
@@ -265,9 +292,11 @@ class Job:
 
 JOBS: dict[str, Job] = {
     "detect": Job(DetectRequest, "engine.detection:detect"),
+    "prepare": Job(PrepareRequest, "engine.sentinel2.prepare:prepare"),
     "simulate": Job(SimulateRequest, "engine.practice:simulate"),
     "train": Job(TrainRequest, "engine.training:train"),
     "evaluate": Job(EvaluateRequest, "engine.evaluation:evaluate"),
+    "inspect": Job(InspectRequest, "engine.training:inspect"),
     "status": Job(StatusRequest, "engine.status:status"),
 }
 

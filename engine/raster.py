@@ -99,12 +99,20 @@ class Scene:
     """The bands that a model needs, of a raster or a part of it, as reflectance."""
 
     def __init__(
-        self, dataset: rasterio.DatasetReader, indexes: Sequence[int], scaling: Scaling, window: Window, name: str
+        self,
+        dataset: rasterio.DatasetReader,
+        bands: Mapping[str, int],
+        scaling: Scaling,
+        window: Window,
+        name: str,
     ) -> None:
+        """Take a dataset, and the number of each band in it, by name, in the order wanted."""
         self.name = name
+        self.bands = tuple(bands)
         self.scaling = scaling
+        self.tags = {key.lower(): value for key, value in dataset.tags().items()}
         self._dataset = dataset
-        self._indexes = list(indexes)
+        self._indexes = indexes = list(bands.values())
         self._window = window
         self.grid = Grid(dataset.width, dataset.height, _transform(dataset), dataset.crs).part(window)
         # A mask beside the file or an alpha band (which GDAL takes for a mask only in rasters of few bands); a no-data
@@ -113,6 +121,19 @@ class Scene:
         self._has_mask = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
         self._alpha = [i for i, kind in enumerate(dataset.colorinterp, 1) if kind == ColorInterp.alpha]
         self._nodata = [dataset.nodatavals[index - 1] for index in indexes]
+
+    def part(self, bands: Sequence[str]) -> Scene:
+        """The same scene with some of its bands alone."""
+        places = [self.bands.index(band) for band in bands]
+        scaling = Scaling(self.scaling.scale[places], self.scaling.offset[places], self.scaling.source)
+        numbers = {band: self._indexes[place] for band, place in zip(bands, places, strict=True)}
+        return Scene(self._dataset, numbers, scaling, self._window, self.name)
+
+    def cut(self, window: Window) -> Scene:
+        """A part of the scene as a scene of its own."""
+        place = Window(window.row + self._window.row, window.col + self._window.col, window.height, window.width)
+        numbers = dict(zip(self.bands, self._indexes, strict=True))
+        return Scene(self._dataset, numbers, self.scaling, place, self.name)
 
     def read(self, window: Window) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Reflectance, float32 (bands, height, width), and what was observed, bool (height, width).
@@ -144,7 +165,8 @@ class Scene:
             if self._has_mask:
                 masks.append(self._dataset.dataset_mask(window=place)[None])
         except (RasterioError, OSError) as error:
-            raise RasterError(f"{self._dataset.name} cannot be read at row {place.row_off}: {error}") from error
+            shown = self.name if self._dataset.name.startswith("<") else self._dataset.name
+            raise RasterError(f"{shown} cannot be read at row {place.row_off}: {error}") from error
         seen = (stored != 0).any(axis=0)
         if np.issubdtype(stored.dtype, np.floating):
             seen &= np.isfinite(stored).all(axis=0)
@@ -173,8 +195,11 @@ def open_scene(
     scale: float | None = None,
     offset: float | None = None,
     extent: Sequence[float] | None = None,
+    name: str | None = None,
 ) -> Iterator[Scene]:
     """Open a raster as reflectance of `bands`, matched by name, or by `mapping` (band numbers from 1).
+
+    `name` is the scene's where the path is the text of a virtual raster.
 
     Raises:
         RasterError: the file is missing, is no raster, has a rotated grid, or lies beside the extent.
@@ -188,7 +213,9 @@ def open_scene(
         indexes = [usable[number - 1] for number in match_bands(bands, labels, mapping)]
         whole = Grid(dataset.width, dataset.height, _transform(dataset), dataset.crs)
         window = whole.window(extent) if extent is not None else Window(0, 0, whole.height, whole.width)
-        unscaled = Scene(dataset, indexes, Scaling.identity(len(indexes)), window, scene_name(path))
+        numbers = dict(zip(bands, indexes, strict=True))
+        shown = name or scene_name(path)
+        unscaled = Scene(dataset, numbers, Scaling.identity(len(indexes)), window, shown)
         scaling = choose_scaling(
             dataset.dtypes[indexes[0] - 1],
             [dataset.scales[index - 1] for index in indexes],
@@ -197,7 +224,7 @@ def open_scene(
             offset,
             unscaled.sample(),
         )
-        yield Scene(dataset, indexes, scaling, window, scene_name(path))
+        yield Scene(dataset, numbers, scaling, window, shown)
 
 
 @contextmanager
@@ -252,8 +279,17 @@ class RasterSink:
     """One raster that is written row by row and becomes a Cloud Optimized GeoTIFF at the end."""
 
     def __init__(
-        self, staged: Path, grid: Grid, dtype: str, nodata: float, description: str, tags: Mapping[str, str]
+        self,
+        staged: Path,
+        grid: Grid,
+        dtype: str,
+        nodata: float,
+        bands: str | Sequence[str],
+        tags: Mapping[str, str],
+        scaling: tuple[float, float] | None = None,
     ) -> None:
+        """Begin a raster whose bands have these descriptions; `scaling` is the scale and offset in its tags."""
+        names = [bands] if isinstance(bands, str) else list(bands)
         self._staged = staged
         self._scratch = staged.with_name(f"rows-{staged.name}")
         self._dataset = rasterio.open(
@@ -262,7 +298,7 @@ class RasterSink:
             driver="GTiff",
             width=grid.width,
             height=grid.height,
-            count=1,
+            count=len(names),
             dtype=dtype,
             nodata=nodata,
             crs=grid.crs,
@@ -270,13 +306,16 @@ class RasterSink:
             compress="zstd" if dtype == "uint8" else None,
             bigtiff="if_safer",
         )
-        self._dataset.set_band_description(1, description)
+        self._dataset.descriptions = names
+        if scaling:
+            self._dataset.scales, self._dataset.offsets = ([value] * len(names) for value in scaling)
         self._dataset.update_tags(**tags)
 
     def write(self, row: int, block: npt.NDArray[Any]) -> None:
-        """Write `block` (rows, width) from row `row` on."""
+        """Write `block`, (rows, width) or (bands, rows, width), from row `row` on."""
+        layers = block if block.ndim == 3 else block[None]
         try:
-            self._dataset.write(block, 1, window=RasterWindow(0, row, block.shape[1], block.shape[0]))
+            self._dataset.write(layers, window=RasterWindow(0, row, block.shape[-1], block.shape[-2]))
         except (RasterioError, OSError) as error:
             raise OutputError(f"{self._staged.name} cannot be written ({error}): is the disk full?") from error
 
@@ -290,7 +329,7 @@ class RasterSink:
 
     def finish(self, resampling: str) -> None:
         """Copy the rows into the staged Cloud Optimized GeoTIFF, with overviews made by `resampling`."""
-        floating = self._dataset.dtypes[0].startswith("float")
+        numbers = self._dataset.dtypes[0] != "uint8"
         try:
             self._dataset.close()
             rasterio.shutil.copy(
@@ -298,7 +337,7 @@ class RasterSink:
                 self._staged,
                 driver="COG",
                 compress="deflate",
-                predictor="yes" if floating else "no",
+                predictor="yes" if numbers else "no",
                 overview_resampling=resampling,
                 bigtiff="if_safer",
                 num_threads="all_cpus",

@@ -31,6 +31,7 @@ __all__ = [
     "land_like",
     "reason_mask",
     "reasons_from_flags",
+    "widened",
 ]
 
 LOOK, LAND, CLOUD, NO_DATA = 0, 3, 4, 255
@@ -205,8 +206,8 @@ def reasons_from_flags(
     if bright is not None:
         covered = _grown_back(covered, (covered | bright) & observed, CLOUD_REACH)
     mask = np.full(land.shape, LOOK, dtype=np.uint8)
-    mask[_widened(solid, chosen.shore_pixels)] = LAND
-    mask[_widened(covered, chosen.cloud_collar) & ~solid] = CLOUD
+    mask[widened(solid, chosen.shore_pixels)] = LAND
+    mask[widened(covered, chosen.cloud_collar) & ~solid] = CLOUD
     mask[covered] = CLOUD
     mask[~observed] = NO_DATA
     return mask
@@ -256,10 +257,10 @@ def _opened(flags: Flags, width: int) -> Flags:
     if flags.all():
         return flags
     core = ndimage.distance_transform_edt(flags) > radius
-    return _widened(core, radius) & flags
+    return widened(core, radius) & flags
 
 
-def _widened(flags: Flags, radius: int) -> Flags:
+def widened(flags: Flags, radius: int) -> Flags:
     """`flags` and all pixels within `radius` of them."""
     if radius == 0 or not flags.any():
         return flags

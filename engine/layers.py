@@ -1,0 +1,211 @@
+"""A person's own layers and other rasters, laid on a scene's grid window by window: polygons or rasters, of any CRS."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyogrio
+import pyogrio.errors
+import pyogrio.raw
+import rasterio
+import shapely
+from affine import Affine
+from pyproj import CRS, Transformer
+from rasterio.enums import Resampling
+from rasterio.errors import RasterioError
+from rasterio.features import rasterize
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window as RasterWindow
+from shapely.geometry.base import BaseGeometry
+
+from engine.errors import RasterError
+from engine.raster import Grid
+from engine.tiling import Window
+
+__all__ = ["AlignedRaster", "Place", "Polygons", "open_aligned", "open_place"]
+
+# A long edge is no straight line in another CRS: edges are cut to this length, in degrees or in the CRS's unit.
+EDGE_DEGREES, EDGE_UNITS = 0.01, 1000.0
+
+
+class Place(Protocol):
+    """Something that says of each pixel whether it is in."""
+
+    def inside(self, window: Window) -> npt.NDArray[np.bool_]:
+        """Where the window's pixels are in, (height, width)."""
+
+
+class Polygons:
+    """Polygons on a grid. A pixel is in where its centre is."""
+
+    def __init__(self, shapes: Sequence[BaseGeometry], grid: Grid) -> None:
+        """Take polygons in the grid's CRS."""
+        inverse = ~grid.transform
+        self._shapes = np.array(
+            [shapely.transform(s, lambda xy: np.stack(inverse @ (xy[:, 0], xy[:, 1]), axis=1)) for s in shapes],
+            dtype=object,
+        )
+        self._tree = shapely.STRtree(self._shapes)
+
+    def inside(self, window: Window) -> npt.NDArray[np.bool_]:
+        """Where the window's pixels are in a polygon, (height, width)."""
+        shape = (window.height, window.width)
+        frame = shapely.box(window.col, window.row, window.col + window.width, window.row + window.height)
+        hits = self._shapes[self._tree.query(frame, predicate="intersects")]
+        if not len(hits):
+            return np.zeros(shape, dtype=bool)
+        place = Affine.translation(window.col, window.row)
+        burnt = rasterize([(hit, 1) for hit in hits], out_shape=shape, transform=place, dtype="uint8")
+        return np.asarray(burnt > 0)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no polygon at all."""
+        return not len(self._shapes)
+
+
+class AlignedRaster:
+    """A raster on a scene's grid, by nearest neighbour; 0 where it holds nothing."""
+
+    def __init__(self, dataset: Any, origin: tuple[int, int], keep_nodata: bool = False) -> None:
+        """Take a dataset whose pixel `origin` (row, column) is the grid's first."""
+        self._dataset = dataset
+        self._origin = origin
+        self._nodata = [None if keep_nodata else value for value in dataset.nodatavals]
+
+    def read(self, window: Window) -> npt.NDArray[Any]:
+        """All bands, (bands, height, width).
+
+        Raises:
+            RasterError: the file cannot be read there.
+        """
+        row, col = window.row + self._origin[0], window.col + self._origin[1]
+        top, left = max(row, 0), max(col, 0)
+        bottom, right = min(row + window.height, self._dataset.height), min(col + window.width, self._dataset.width)
+        numbers = np.zeros((self._dataset.count, window.height, window.width), dtype=self._dataset.dtypes[0])
+        if bottom > top and right > left:
+            try:
+                part = self._dataset.read(window=RasterWindow(left, top, right - left, bottom - top))
+            except (RasterioError, OSError) as error:
+                raise RasterError(f"{self._dataset.name} cannot be read at row {top}: {error}") from error
+            for band, nodata in zip(part, self._nodata, strict=True):
+                if nodata is not None:
+                    band[np.isnan(band) if math.isnan(nodata) else band == nodata] = 0
+            numbers[:, top - row : bottom - row, left - col : right - col] = part
+        return numbers
+
+    def inside(self, window: Window) -> npt.NDArray[np.bool_]:
+        """Where any band has a number other than 0, (height, width)."""
+        return np.asarray((np.nan_to_num(self.read(window)) != 0).any(axis=0))
+
+
+@contextmanager
+def open_aligned(
+    path: str, grid: Grid, name: str | None = None, *, keep_nodata: bool = False
+) -> Iterator[AlignedRaster]:
+    """Open a raster as it lies on `grid`.
+
+    Args:
+        path: what GDAL opens, or the text of a virtual raster.
+        grid: the scene's.
+        name: for messages, where the path is none for people.
+        keep_nodata: give the no-data value as it is stored, not as 0.
+
+    Raises:
+        RasterError: it cannot be opened, or one of the two has no CRS and their pixels do not match.
+    """
+    shown = name or path
+    try:
+        dataset = rasterio.open(path)
+    except (RasterioError, OSError) as error:
+        raise RasterError(f"{shown} cannot be opened as a raster: {error}") from error
+    with dataset:
+        origin = _origin(dataset, grid)
+        if origin is not None:
+            yield AlignedRaster(dataset, origin, keep_nodata)
+            return
+        if dataset.crs is None or grid.crs is None:
+            raise RasterError(f"{shown} has other pixels than the scene, and one of the two has no CRS: assign one.")
+        with WarpedVRT(
+            dataset, crs=grid.crs, transform=grid.transform, width=grid.width, height=grid.height,
+            resampling=Resampling.nearest,
+        ) as warped:  # fmt: skip
+            yield AlignedRaster(warped, (0, 0), keep_nodata)
+
+
+def _origin(dataset: rasterio.DatasetReader, grid: Grid) -> tuple[int, int] | None:
+    """Where the grid's first pixel is in a dataset (row, column); None where their pixels do not match."""
+    if dataset.crs != grid.crs:
+        return None
+    shift = ~dataset.transform @ grid.transform
+    col, row = round(shift.c), round(shift.f)
+    same = math.isclose(shift.a, 1, rel_tol=1e-6) and math.isclose(shift.e, 1, rel_tol=1e-6)
+    return (row, col) if same and abs(shift.c - col) < 1e-3 and abs(shift.f - row) < 1e-3 else None
+
+
+@contextmanager
+def open_place(path: str, grid: Grid, purpose: str) -> Iterator[Place]:
+    """Open a person's layer: polygons (a path, or path|layername=name), or a raster that is not 0 where it is in.
+
+    Args:
+        path: the layer.
+        grid: the scene's; the layer is brought onto it from its own CRS.
+        purpose: the parameter's name, for messages.
+
+    Raises:
+        RasterError: it is neither, cannot be read, or has no CRS.
+    """
+    file, _, option = path.partition("|layername=")
+    try:
+        layers = [str(name) for name, kind in pyogrio.list_layers(file) if kind]
+    except (pyogrio.errors.DataSourceError, OSError):
+        layers = []
+    if option or layers:
+        yield Polygons(_polygons(file, option or layers[0], grid, purpose), grid)
+        return
+    with open_aligned(file, grid, f"{purpose} ({file})") as raster:
+        yield raster
+
+
+def _polygons(file: str, layer: str, grid: Grid, purpose: str) -> list[BaseGeometry]:
+    """The parts of a layer's polygons that touch the grid, in the grid's CRS."""
+    shown = f"{purpose} ({file})"
+    try:
+        info = pyogrio.read_info(file, layer=layer)
+        if "polygon" not in str(info["geometry_type"]).lower() and info["geometry_type"] not in ("Unknown", None):
+            raise RasterError(f"{shown} holds {info['geometry_type']}, not polygons: choose a layer of polygons.")
+        if not info["crs"] or grid.crs is None:
+            raise RasterError(f"{shown} or the scene has no CRS, so they cannot be laid over each other: assign one.")
+        source, target = CRS.from_user_input(info["crs"]), CRS.from_wkt(grid.crs.to_wkt())
+        frame = _frame(grid, target, source)
+        _, _, shapes, _ = pyogrio.raw.read(file, layer=layer, columns=[], bbox=frame)
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError, ValueError) as error:
+        if isinstance(error, RasterError):
+            raise
+        raise RasterError(f"{shown} cannot be read as a layer of polygons: {error}") from error
+    to_grid = Transformer.from_crs(source, target, always_xy=True)
+    edge = EDGE_DEGREES if source.is_geographic else EDGE_UNITS
+    found = []
+    for shape in shapely.from_wkb(shapes):
+        if shape is None or shape.geom_type not in ("Polygon", "MultiPolygon"):
+            continue
+        cut = shapely.clip_by_rect(shapely.make_valid(shapely.force_2d(shape)), *frame)
+        if not cut.is_empty:
+            fine = shapely.segmentize(cut, edge)
+            found.append(shapely.transform(fine, lambda xy: np.stack(to_grid.transform(xy[:, 0], xy[:, 1]), axis=1)))
+    return found
+
+
+def _frame(grid: Grid, target: CRS, source: CRS) -> tuple[float, float, float, float]:
+    """The grid's bounds in another CRS, a tenth wider on each side."""
+    left, top = grid.transform @ (0, 0)
+    right, bottom = grid.transform @ (grid.width, grid.height)
+    bounds = min(left, right), min(top, bottom), max(left, right), max(top, bottom)
+    west, south, east, north = Transformer.from_crs(target, source, always_xy=True).transform_bounds(*bounds)
+    wide, high = 0.1 * (east - west), 0.1 * (north - south)
+    return west - wide, south - high, east + wide, north + high

@@ -1,0 +1,316 @@
+"""The quality mask of a scene: of each pixel, whether to look there, and else why not; made before the network runs.
+
+It is written to disk block by block and read back window by window. What stays in memory are two small grids of cells
+of 16 x 16 pixels: what lies in each cell, and the glint of its water.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.errors import RasterioError
+from rasterio.windows import Window as RasterWindow
+
+from engine.errors import OutputError, RasterError
+from engine.jobs import DetectRequest, PrepareRequest
+from engine.layers import AlignedRaster, Place, Polygons, open_aligned, open_place
+from engine.monitor import Monitor
+from engine.raster import Grid, Scene, open_scene
+from engine.sentinel2.cloudmask import cloud_polygons
+from engine.sentinel2.masks import (
+    CIRRUS_B10,
+    CLOUD,
+    LAND,
+    LOOK,
+    NO_DATA,
+    GlintMeter,
+    MaskOptions,
+    reason_mask,
+    reasons_from_flags,
+    widened,
+)
+from engine.sentinel2.source import Source
+from engine.tiling import Window
+
+__all__ = ["CELL", "Quality", "make_quality", "scene_facts"]
+
+log = logging.getLogger(__name__)
+
+CELL = 16
+"""Pixels a side of the cells of `Quality.land` and the like."""
+ROWS, COLS = 1024, 2048
+IMAGE_BANDS = ("B2", "B3", "B4", "B8", "B11")
+# Patches of the scene from which cloud levels are set: so many an axis, of so many pixels a side.
+SAMPLES, SAMPLE_PIXELS = 4, 64
+
+
+@dataclass(frozen=True, eq=False)
+class _Guides:
+    """What tells where not to look; None where there is none."""
+
+    classes: AlignedRaster | None = None
+    clouds: tuple[Place, ...] = ()
+    cirrus: Scene | None = None
+    stored: AlignedRaster | None = None
+    water: Place | None = None
+    area: Place | None = None
+    image: bool = False
+
+
+class Quality:
+    """A finished quality mask; a context manager that closes its file."""
+
+    def __init__(self, path: Path, grid: Grid) -> None:
+        self.grid = grid
+        self.glint = GlintMeter()
+        shape = (math.ceil(grid.height / CELL), math.ceil(grid.width / CELL))
+        self.land = np.zeros(shape, dtype=bool)
+        """Cells that hold land."""
+        self.cloud = np.zeros(shape, dtype=bool)
+        """Cells that hold cloud or shadow."""
+        self.water_b11 = np.full(shape, np.nan, dtype=np.float32)
+        """Mean reflectance in B11 of each cell's water, NaN where it has none."""
+        self._dataset = rasterio.open(
+            path, "w+", driver="GTiff", width=grid.width, height=grid.height, count=1, dtype="uint8", crs=grid.crs,
+            transform=grid.transform, tiled=True, blockxsize=512, blockysize=512, compress="zstd", nodata=NO_DATA,
+            bigtiff="if_safer",
+        )  # fmt: skip
+
+    def write(self, window: Window, mask: npt.NDArray[np.uint8], swir: npt.NDArray[np.float32] | None) -> None:
+        """Take a finished window, whose corner is a cell's; `swir` is reflectance in B11."""
+        place = RasterWindow(window.col, window.row, window.width, window.height)
+        try:
+            self._dataset.write(mask, 1, window=place)
+        except (RasterioError, OSError) as error:
+            raise OutputError(f"The quality mask cannot be written ({error}): is the disk full?") from error
+        rows, cols = (slice(start // CELL, math.ceil((start + size) / CELL)) for start, size in (
+            (window.row, window.height), (window.col, window.width),
+        ))  # fmt: skip
+        self.land[rows, cols] = _by_cell(mask == LAND) > 0
+        self.cloud[rows, cols] = _by_cell(mask == CLOUD) > 0
+        if swir is not None:
+            self.glint.add(swir, mask)
+            water = mask == LOOK
+            count = _by_cell(water)
+            total = _by_cell(np.where(water, swir, 0))
+            self.water_b11[rows, cols] = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+
+    def read(self, window: Window) -> npt.NDArray[np.uint8]:
+        """The reasons of a window, (height, width); NO_DATA beyond the grid."""
+        reasons = np.full((window.height, window.width), NO_DATA, dtype=np.uint8)
+        top, left = max(window.row, 0), max(window.col, 0)
+        bottom = min(window.row + window.height, self.grid.height)
+        right = min(window.col + window.width, self.grid.width)
+        if bottom > top and right > left:
+            part = self._dataset.read(1, window=RasterWindow(left, top, right - left, bottom - top))
+            reasons[top - window.row : bottom - window.row, left - window.col : right - window.col] = part
+        return reasons
+
+    def close(self) -> None:
+        """Close the file."""
+        self._dataset.close()
+
+    def __enter__(self) -> Quality:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def scene_facts(
+    source: Source, quality: Quality, area_of: Callable[[int], float | None], card_level: str
+) -> dict[str, Any]:
+    """The fields of a SceneResult; `area_of` gives the area of a mask's value, `card_level` is the model's."""
+    return {
+        "scene": source.scene.name,
+        "level": source.level,
+        "level_validated": source.validated(card_level),
+        "level_note": source.level_note(card_level),
+        "product_id": source.tags.get("product_id"),
+        "processing_baseline": source.tags.get("processing_baseline"),
+        "sensing_time": source.tags.get("sensing_time"),
+        "land_area_m2": area_of(LAND),
+        "cloud_area_m2": area_of(CLOUD),
+        "no_data_area_m2": area_of(NO_DATA),
+        "glint_b11": quality.glint.median,
+        "glinting": quality.glint.glinting,
+    }
+
+
+def _by_cell(numbers: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    """The sum of each cell of a window, whose last cells may be cut."""
+    height, width = numbers.shape
+    padded = np.pad(numbers, ((0, -height % CELL), (0, -width % CELL)))
+    cells = padded.reshape(padded.shape[0] // CELL, CELL, -1, CELL)
+    return np.asarray(cells.sum(axis=(1, 3), dtype=np.float64))
+
+
+def make_quality(path: Path, source: Source, request: DetectRequest | PrepareRequest, monitor: Monitor) -> Quality:
+    """Make the quality mask of a scene at `path`, a scratch file.
+
+    Land, cloud, shadow, cirrus and snow are told, in this order, by the mask that was prepared with the scene; by the
+    product's scene classification; by the image, together with the product's cloud masks. WATER replaces what these say
+    of land, AREA leaves out what is beside it.
+
+    Raises:
+        RasterError: a layer cannot be used, or lies beside the scene.
+        Cancelled: by the monitor.
+    """
+    options = MaskOptions(shore_pixels=request.shore, cloud_collar=request.cloud_collar)
+    scene = source.scene
+    bands = [band for band in IMAGE_BANDS if band in scene.bands]
+    look = scene.part(bands or scene.bands)
+    with ExitStack() as stack:
+        guides = _guides(source, request, stack)
+        if guides.image:
+            options = _for_scene(look, options)
+        quality = Quality(path, scene.grid)
+        try:
+            blocks = list(_blocks(scene.grid))
+            for number, block in enumerate(blocks):
+                monitor(number / len(blocks), "Looking for land and cloud")
+                mask, swir = _block(block, look, guides, options)
+                quality.write(block, mask, swir)
+        except BaseException:
+            quality.close()
+            raise
+    return quality
+
+
+def _guides(source: Source, request: DetectRequest | PrepareRequest, stack: ExitStack) -> _Guides:
+    """Open what tells where not to look."""
+    grid, product = source.scene.grid, source.product
+    water = stack.enter_context(open_place(request.water, grid, "WATER")) if request.water else None
+    area = stack.enter_context(open_place(request.area, grid, "AREA")) if request.area else None
+    if isinstance(area, Polygons) and area.empty:
+        raise RasterError(f"AREA ({request.area}) does not touch the scene, so there is nowhere to look.")
+    if isinstance(water, Polygons) and water.empty:
+        log.warning("WATER does not touch the scene: all of it counts as land.")
+    own = _Guides(water=water, area=area)
+    if request.masks == "none":
+        return own
+    beside = _beside(source) if request.masks == "auto" else None
+    if beside:
+        log.info("Land and cloud: from %s.", beside.name)
+        stored = stack.enter_context(open_aligned(str(beside), grid, keep_nodata=True))
+        return _Guides(stored=stored, water=water, area=area)
+    clouds, cirrus = _clouds(source, stack)
+    text = product.scene_classification_vrt() if product and request.masks == "auto" else None
+    if product and text:
+        log.info("Land and cloud: from the product's scene classification.")
+        classes = stack.enter_context(open_aligned(text, grid, f"The scene classification of {product.product_id}"))
+        return _Guides(classes=classes, clouds=clouds, water=water, area=area)
+    missing = [band for band in IMAGE_BANDS if band not in source.scene.bands]
+    if missing:
+        log.warning("Land and cloud cannot be told from the image: the model does not use %s.", ", ".join(missing))
+    else:
+        log.info("Land and cloud: from the image%s.", " and the product's cloud mask" if clouds else "")
+    return _Guides(clouds=clouds, cirrus=cirrus, water=water, area=area, image=not missing)
+
+
+def _beside(source: Source) -> Path | None:
+    """The quality mask that was prepared with a raster and lies beside it."""
+    name = source.tags.get("quality_mask")
+    place = Path(source.path).parent / Path(name).name if name else None
+    return place if place and place.is_file() else None
+
+
+def _clouds(source: Source, stack: ExitStack) -> tuple[tuple[Place, ...], Scene | None]:
+    """The product's own cloud masks, and its cirrus band."""
+    product, grid = source.product, source.scene.grid
+    if product is None:
+        return (), None
+    places: list[Place] = []
+    text = product.cloud_mask_vrt()
+    if text:
+        places.append(stack.enter_context(open_aligned(text, grid, f"The cloud mask of {product.product_id}")))
+    shapes = [cloud.geometry for cloud in cloud_polygons(product)]
+    if shapes:
+        places.append(Polygons(shapes, grid))
+    if "B10" not in product.bands:
+        return tuple(places), None
+    name = f"{product.product_id} B10"
+    cirrus = stack.enter_context(open_scene(product.as_vrt(("B10",)), ("B10",), name=name))
+    return tuple(places), _on_grid(cirrus, grid)
+
+
+def _on_grid(cirrus: Scene, grid: Grid) -> Scene:
+    """The same band over the grid's part of the product."""
+    shift = ~cirrus.grid.transform @ grid.transform
+    return cirrus.cut(Window(round(shift.f), round(shift.c), grid.height, grid.width))
+
+
+def _for_scene(look: Scene, options: MaskOptions) -> MaskOptions:
+    """Options with cloud levels by the scene's own water, from patches spread over it."""
+    grid = look.grid
+    rows, cols = (
+        sorted({round((index + 0.5) * side / SAMPLES - min(SAMPLE_PIXELS, side) / 2) for index in range(SAMPLES)})
+        for side in (grid.height, grid.width)
+    )
+    parts = []
+    for row in rows:
+        for col in cols:
+            place = Window(max(row, 0), max(col, 0), min(SAMPLE_PIXELS, grid.height), min(SAMPLE_PIXELS, grid.width))
+            reflectance, observed = look.read(place)
+            parts.append(reflectance[:, observed])
+    pixels = np.concatenate(parts, axis=1)
+    blue, green, swir = (pixels[look.bands.index(band)] for band in ("B2", "B3", "B11"))
+    return options.for_scene(blue, green, swir) if blue.size else options
+
+
+def _blocks(grid: Grid) -> Iterator[Window]:
+    for row in range(0, grid.height, ROWS):
+        for col in range(0, grid.width, COLS):
+            yield Window(row, col, min(ROWS, grid.height - row), min(COLS, grid.width - col))
+
+
+def _block(
+    block: Window, look: Scene, guides: _Guides, options: MaskOptions
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32] | None]:
+    """The mask of a block, and reflectance in B11 where there is that band."""
+    top, left = max(block.row - options.halo, 0), max(block.col - options.halo, 0)
+    bottom = min(block.row + block.height + options.halo, look.grid.height)
+    right = min(block.col + block.width + options.halo, look.grid.width)
+    wide = Window(top, left, bottom - top, right - left)
+    reflectance, observed = look.read(wide)
+    mask = _reasons(wide, reflectance, look.bands, observed, guides, options)
+    inner = (slice(block.row - top, block.row - top + block.height),
+             slice(block.col - left, block.col - left + block.width))  # fmt: skip
+    swir = reflectance[look.bands.index("B11")][inner] if "B11" in look.bands else None
+    return mask[inner], swir
+
+
+def _reasons(
+    window: Window, reflectance: npt.NDArray[np.float32], bands: tuple[str, ...], observed: npt.NDArray[np.bool_],
+    guides: _Guides, options: MaskOptions,
+) -> npt.NDArray[np.uint8]:  # fmt: skip
+    cloud = np.zeros(observed.shape, dtype=bool)
+    for place in guides.clouds:
+        cloud |= place.inside(window)
+    if guides.cirrus:
+        cloud |= guides.cirrus.read(window)[0][0] > CIRRUS_B10
+    if guides.stored:
+        mask: npt.NDArray[np.uint8] = guides.stored.read(window)[0].astype(np.uint8)
+        mask[~observed & (mask == LOOK)] = NO_DATA
+    elif guides.classes:
+        classes = guides.classes.read(window)[0].astype(np.uint8)
+        mask = reason_mask(reflectance, bands, observed, classes=classes, cloud=cloud, options=options)
+    elif guides.image:
+        mask = reason_mask(reflectance, bands, observed, cloud=cloud, options=options)
+    else:
+        mask = reasons_from_flags(np.zeros_like(observed), cloud, observed, options)
+    if guides.water:
+        mask[mask == LAND] = LOOK
+        mask[widened(~guides.water.inside(window), options.shore_pixels) & (mask == LOOK)] = LAND
+    if guides.area:
+        mask[~guides.area.inside(window)] = NO_DATA
+    return mask
