@@ -2,6 +2,7 @@
 
 from qgis.core import (
     Qgis,
+    QgsMapLayerProxyModel,
     QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingParameterDefinition,
@@ -43,6 +44,7 @@ ANY_LAYERS = _first((Qgis, "ProcessingSourceType.MapLayer"), (QgsProcessing, "Ty
 NUMERIC_FIELD = _first((Qgis, "ProcessingFieldParameterDataType.Numeric"), (QgsProcessingParameterField, "Numeric"))
 POLYGON_GEOMETRY = _first((Qgis, "GeometryType.Polygon"), (QgsWkbTypes, "PolygonGeometry"))
 POLYGONS = _first((Qgis, "ProcessingSourceType.VectorPolygon"), (QgsProcessing, "TypeVectorPolygon"))
+RASTERS = _first((Qgis, "ProcessingSourceType.Raster"), (QgsProcessing, "TypeRaster"))
 TEXT = _first((QVariant, "String"), (QMetaType, "Type.QString"))
 WHOLE = _first((QVariant, "Int"), (QMetaType, "Type.Int"))
 REAL = _first((QVariant, "Double"), (QMetaType, "Type.Double"))
@@ -61,6 +63,15 @@ NO_THREADING = _first(
     (QgsProcessingAlgorithm, "Flag.FlagNoThreading"),
     (QgsProcessingAlgorithm, "FlagNoThreading"),
 )
+
+
+def layer_filter(name: str):
+    """A filter of layers by name, such as PolygonLayer; QGIS 3.34 moved them."""
+    found = _first((Qgis, f"LayerFilter.{name}"), (QgsMapLayerProxyModel, name))
+    return QgsMapLayerProxyModel.Filters(found) if hasattr(QgsMapLayerProxyModel, "Filters") else found
+
+
+POLYGON = _first((Qgis, "GeometryType.Polygon"), (QgsWkbTypes, "PolygonGeometry"))
 # Qt 6 moved them.
 QShortcut = _first((QtGui, "QShortcut"), (QtWidgets, "QShortcut"))
 QAction = _first((QtGui, "QAction"), (QtWidgets, "QAction"))

@@ -4,11 +4,11 @@ from typing import List, Optional
 
 import numpy as np
 from qgis.core import NULL, QgsAggregateCalculator, QgsApplication, QgsProcessingUtils, QgsProject
-from qgis.gui import QgsDockWidget, QgsHighlight
+from qgis.gui import QgsDockWidget, QgsRubberBand
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QKeySequence
 
-from ..compat import QShortcut
+from ..compat import POLYGON, QShortcut
 from ..results.fields import REJECTED, FieldsError
 from ..results.runs import Run, runs_of, unfiltered
 from ..results.severity import severity, stored_levels
@@ -41,7 +41,11 @@ class ResultsPanel(QgsDockWidget):
         self.store: Optional[DetectionStore] = None
         self.layers: Optional[RunLayers] = None
         self.view = VIEWS[0]
-        self._scans, self._scan, self._highlight, self._quiet = {}, None, None, False
+        self._scans, self._scan, self._quiet = {}, None, False
+        self._mark = QgsRubberBand(canvas, POLYGON)
+        self._mark.setStrokeColor(QColor("#00ffff"))
+        self._mark.setFillColor(QColor(0, 0, 0, 0))
+        self._mark.setWidth(2)
         self._settled, self._changed = QTimer(self), QTimer(self)
         for timer, interval, slot in ((self._settled, SETTLE_MS, self._outline), (self._changed, 0, self.refresh)):
             timer.setSingleShot(True)
@@ -100,7 +104,7 @@ class ResultsPanel(QgsDockWidget):
         self._settled.stop()
         if self._scan is not None:
             self._scan.cancel()
-        self._unmark()
+        self.canvas.scene().removeItem(self._mark)
 
     def refresh(self) -> None:
         """Look again which runs the project has, the largest area first; the one that is shown stays."""
@@ -128,7 +132,7 @@ class ResultsPanel(QgsDockWidget):
                 self._start_scan()
 
     def _choose(self, number: int) -> None:
-        self._unmark()
+        self._mark.reset(POLYGON)
         self.run = self.runs[number] if 0 <= number < len(self.runs) else None
         self.controls.table.setEnabled(self.run is not None)
         if self.run is None:
@@ -260,19 +264,9 @@ class ResultsPanel(QgsDockWidget):
         geometry = self.store.geometry(row)
         if geometry.isEmpty():
             return
-        self._unmark()
-        self._highlight = QgsHighlight(self.canvas, geometry, self.run.detections)
-        self._highlight.setColor(QColor("#00ffff"))
-        self._highlight.setFillColor(QColor(0, 0, 0, 0))
-        self._highlight.setWidth(2)
-        self._highlight.show()
+        self._mark.setToGeometry(geometry, self.run.detections.crs())
         self.canvas.setExtent(view_of(geometry, self.run, self.canvas))
         self.canvas.refresh()
-
-    def _unmark(self) -> None:
-        if self._highlight is not None:
-            self.canvas.scene().removeItem(self._highlight)
-            self._highlight = None
 
     def decide(self, decision: Optional[str]) -> None:
         """Write a decision on the current detection into its file, and go on."""

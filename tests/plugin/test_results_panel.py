@@ -9,9 +9,18 @@ import zipfile
 import numpy as np
 import pytest
 from osgeo import gdal
-from qgis.core import QgsApplication, QgsProject, QgsRasterLayer, QgsRectangle, QgsVectorLayer
+from qgis.core import (
+    QgsApplication,
+    QgsMapRendererSequentialJob,
+    QgsMapSettings,
+    QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsVectorLayer,
+)
 from qgis.gui import QgsMapCanvas
-from qgis.PyQt.QtCore import QPoint, Qt
+from qgis.PyQt.QtCore import QPoint, QSize, Qt
+from qgis.PyQt.QtGui import QImage
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication, QMainWindow
 
@@ -57,6 +66,9 @@ def window(qgis_app, project):
     yield window
     for panel in window.panels:
         panel.close_down()
+    # Layers go with the project, so nothing may still be drawing them.
+    canvas.stopRendering()
+    canvas.setLayers([])
     window.close()
     window.deleteLater()
     QgsApplication.processEvents()
@@ -227,19 +239,20 @@ def test_everything_is_there_after_the_project_was_closed(panel, run, project, w
     assert len(shown(again)) == 4
 
 
-def drawn(window, layers):
-    """The canvas's picture of some layers, (rows, columns, RGBA)."""
-    canvas = window.canvas
-    canvas.setLayers(layers)
-    canvas.setExtent(layers[0].extent())
-    ready = []
-    canvas.mapCanvasRefreshed.connect(lambda: ready.append(True))
-    canvas.refresh()
-    wait(lambda: bool(ready))
-    picture = canvas.grab().toImage().convertToFormat(5)
+def drawn(layers):
+    """What a map of some layers looks like, (rows, columns, RGB)."""
+    settings = QgsMapSettings()
+    settings.setLayers(layers)
+    settings.setExtent(layers[0].extent())
+    settings.setDestinationCrs(layers[0].crs())
+    settings.setOutputSize(QSize(400, 400))
+    job = QgsMapRendererSequentialJob(settings)
+    job.start()
+    job.waitForFinished()
+    picture = job.renderedImage().convertToFormat(QImage.Format.Format_RGB32)
     bits = picture.bits()
     bits.setsize(picture.sizeInBytes())
-    return np.frombuffer(bits, np.uint8).reshape(picture.height(), picture.width(), 4)[..., 2::-1].astype(int).copy()
+    return np.frombuffer(bits, np.uint8).reshape(picture.height(), picture.width(), 4)[..., 2::-1].astype(int)
 
 
 def orange(picture):
@@ -248,7 +261,7 @@ def orange(picture):
 
 def test_the_slider_changes_mask_and_detections(panel, window, project):
     mask, detections = panel.run.mask, panel.run.detections
-    own = orange(drawn(window, [mask]))
+    own = orange(drawn([mask]))
     assert own > 0
     panel.controls.slider.setValue(600)
     assert panel.controls.probability.value() == 0.6
@@ -257,14 +270,14 @@ def test_the_slider_changes_mask_and_detections(panel, window, project):
     live = panel.layers.made("threshold")
     assert live.name() == "Marine debris at 0.60 and above"
     # The mask's own debris gives way to that of the threshold: fewer pixels are shown than before.
-    assert orange(drawn(window, [mask])) == 0
-    assert 0 < orange(drawn(window, [live])) < own
+    assert orange(drawn([mask])) == 0
+    assert 0 < orange(drawn([live])) < own
     assert "at probability 0.60" in panel.controls.summary.text()
     # 8 pixels of 0.8, one of them 0.95, and 6 of 0.6 with one of 0.7.
     assert "2 suspected, 1,400 m²" in panel.controls.summary.text()
     panel.controls.reset.click()
     assert detections.featureCount() == 4
-    assert orange(drawn(window, [mask])) == own
+    assert orange(drawn([mask])) == own
     assert not project.layerTreeRoot().findLayer(live.id()).isVisible()
 
 
@@ -305,7 +318,7 @@ def test_a_key_switches_colour_and_index(panel, window, project):
     QTest.keyClick(window.canvas, Qt.Key.Key_C)
     assert visible("colour") and not visible("fdi")
     assert not project.layerTreeRoot().findLayer(panel.run.probability.id()).isVisible()
-    colour = drawn(window, [panel.layers.made("colour")])
+    colour = drawn([panel.layers.made("colour")])
     assert colour.reshape(-1, 3).std(axis=0).max() > 3
     QTest.keyClick(window.canvas, Qt.Key.Key_C)
     assert visible("fdi") and not visible("colour")
