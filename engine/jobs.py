@@ -63,6 +63,7 @@ class SceneRequest:
     extent: tuple[float, float, float, float] | None = option(
         None, text="west,south,east,north in the raster's CRS: look only there"
     )
+    extent_crs: str | None = option(None, text="the extent's CRS (EPSG:4326, WKT) where it is another")
     masks: str = option(
         "auto", text="land and cloud from: auto the product's own masks, else the image; image; none: look everywhere"
     )

@@ -24,8 +24,9 @@ import rasterio.shutil
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.features import rasterize
+from rasterio.warp import transform_bounds
 from rasterio.windows import Window as RasterWindow
 from shapely.geometry.base import BaseGeometry
 
@@ -195,6 +196,7 @@ def open_scene(
     scale: float | None = None,
     offset: float | None = None,
     extent: Sequence[float] | None = None,
+    extent_crs: str | None = None,
     name: str | None = None,
 ) -> Iterator[Scene]:
     """Open a raster as reflectance of `bands`, matched by name, or by `mapping` (band numbers from 1).
@@ -212,6 +214,8 @@ def open_scene(
         labels = [_label(dataset, index) for index in usable]
         indexes = [usable[number - 1] for number in match_bands(bands, labels, mapping)]
         whole = Grid(dataset.width, dataset.height, _transform(dataset), dataset.crs)
+        if extent is not None and extent_crs:
+            extent = _reprojected(extent, extent_crs, whole.crs)
         window = whole.window(extent) if extent is not None else Window(0, 0, whole.height, whole.width)
         numbers = dict(zip(bands, indexes, strict=True))
         shown = name or scene_name(path)
@@ -225,6 +229,16 @@ def open_scene(
             unscaled.sample(),
         )
         yield Scene(dataset, numbers, scaling, window, shown)
+
+
+def _reprojected(extent: Sequence[float], crs: str, target: CRS | None) -> Sequence[float]:
+    """An extent in the CRS of a raster."""
+    if target is None:
+        raise RasterError("The raster has no CRS, so an extent in another cannot be laid on it: assign one.")
+    try:
+        return [float(side) for side in transform_bounds(CRS.from_user_input(crs), target, *extent)]
+    except (CRSError, RasterioError) as error:
+        raise RasterError(f"The extent cannot be brought into the raster's CRS: {error}") from error
 
 
 @contextmanager

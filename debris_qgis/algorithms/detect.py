@@ -1,29 +1,22 @@
 """`debris:detect`, Detect Marine Debris."""
 
 import os
-import re
 
 from qgis.core import (
     QgsProcessing,
-    QgsProcessingException,
     QgsProcessingOutputNumber,
     QgsProcessingParameterEnum,
-    QgsProcessingParameterExtent,
     QgsProcessingParameterFile,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterDestination,
-    QgsProcessingParameterRasterLayer,
-    QgsProcessingParameterString,
     QgsProcessingParameterVectorDestination,
 )
 
-from ..about import version
 from ..compat import DOUBLE, FILE, INTEGER, POLYGONS
 from ..styling import style_result
-from .base import EngineAlgorithm
+from .scene import SceneAlgorithm, square_km
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-BANDS = re.compile(r"\s*\w+\s*=\s*[1-9]\d*(\s*[,;\s]\s*\w+\s*=\s*[1-9]\d*)*\s*")
 NUMBERS = {
     "DETECTION_COUNT": ("Number of detections", "detection_count"),
     "DEBRIS_AREA_M2": ("Area of debris (m²)", "debris_area_m2"),
@@ -33,19 +26,25 @@ NUMBERS = {
 
 HELP = """<p>Finds floating marine debris in a raster with Sentinel-2 bands, with a neural network that runs in a
 process of its own.</p>
-<p><b>Input</b>: any raster that QGIS opens by GDAL. Bands are found by their names (B8A, B08, nm842, rhorc_833 …); an
-unnamed raster of 11, 12 or 13 bands is taken in the order of MARIDA, L2A or L1C, and the log says so. Reflectance comes
-from the file's scale and offset; integers without them are taken as DN / 10000.</p>
+<p><b>Product</b>: a Sentinel-2 product of level L1C or L2A as it comes (zip, SAFE folder, its MTD file), a folder of
+single-band files, or an L2R file of ACOLITE. Scale, offset and level come from its metadata; L1C is Rayleigh-corrected.
+The model was validated on Rayleigh-corrected reflectance; the log says which level was used.</p>
+<p><b>Input</b>: instead, any raster that QGIS opens by GDAL. Bands are found by their names (B8A, B08, nm842,
+rhorc_833 …); an unnamed raster of 11, 12 or 13 bands is taken in the order of MARIDA, L2A or L1C, and the log says so.
+Reflectance comes from the file's scale and offset; integers without them are taken as DN / 10000.</p>
 <p><b>Mask</b>: 0 clear water (and all that is no debris), 1 marine debris, 2 other floating matter (Sargassum, organic
 material, foam), 3 not observed: land, 4 not observed: cloud or shadow, 255 not observed: no data.</p>
 <p><b>Probability</b>: of debris, 0 to 1; no data where nothing was observed.</p>
-<p><b>Detections</b>: polygons with area, number of pixels, mean and highest probability, position, FDI, NDVI, and
-which model and threshold found them.</p>
+<p><b>Detections</b>: polygons with area, number of pixels, mean and highest probability, position, FDI, NDVI, distances
+to land and cloud, whether the water around glints, level, time and product of the scene, and which model and threshold
+found them.</p>
+<p><b>Land and cloud</b> are told by the product's own masks, else by the image, and left out with a collar. Name your
+own WATER and AREA layers where you know better.</p>
 <p>What is found is <i>suspected</i> floating debris: look at it before you act on it. Each result has its style, also
 as a .qml file beside it.</p>"""
 
 
-class DetectAlgorithm(EngineAlgorithm):
+class DetectAlgorithm(SceneAlgorithm):
     """Reads a raster layer, adds mask, probability and detections."""
 
     NAME = "detect"
@@ -80,7 +79,7 @@ class DetectAlgorithm(EngineAlgorithm):
             self.addOutput(QgsProcessingOutputNumber(name, self.tr(label)))
 
     def _add_inputs(self):
-        self.add(QgsProcessingParameterRasterLayer("INPUT", self.tr("Raster with Sentinel-2 bands")))
+        self.add_scene()
         self.add(
             QgsProcessingParameterFile(
                 "MODEL", self.tr("Model file"), FILE, optional=True, fileFilter="Models (*.safetensors)"
@@ -93,29 +92,9 @@ class DetectAlgorithm(EngineAlgorithm):
             threshold,
             self.tr("Probability from which a pixel is debris. Where empty the model's own, chosen in its training."),
         )
-        self.add(
-            QgsProcessingParameterExtent("EXTENT", self.tr("Extent to look at"), optional=True),
-            self.tr("The whole raster where empty; may be in any CRS."),
-        )
 
     def _add_advanced(self):
-        self.add(
-            QgsProcessingParameterString("BANDS", self.tr("Band numbers"), None, False, True),
-            self.tr("As B1=1,B2=2,…, where the bands' names do not tell."),
-            advanced=True,
-        )
-        self.add(
-            QgsProcessingParameterNumber("SCALE", self.tr("Scale"), DOUBLE, None, True),
-            self.tr(
-                "Reflectance = stored number x scale + offset. Where empty from the file; 0.0001 for Sentinel-2 DN."
-            ),
-            advanced=True,
-        )
-        self.add(
-            QgsProcessingParameterNumber("OFFSET", self.tr("Offset"), DOUBLE, None, True),
-            self.tr("In reflectance: -0.1 for DN of processing baseline 04.00 and later. From the file where empty."),
-            advanced=True,
-        )
+        self.add_scene_advanced()
         self.add(
             QgsProcessingParameterNumber("MIN_PIXELS", self.tr("Smallest detection (pixels)"), INTEGER, 1, False, 1),
             self.tr("Debris is often a single pixel: raise this with care."),
@@ -138,12 +117,10 @@ class DetectAlgorithm(EngineAlgorithm):
 
     def _problem(self, parameters, context):
         """What is wrong with the values, or an empty text."""
-        source = parameters.get("INPUT")
-        if isinstance(source, str) and self.parameterAsRasterLayer(parameters, "INPUT", context) is None:
-            if os.path.exists(source):
-                return self.tr("{} is no raster that can be opened.").format(source)
-            return self.tr("There is no raster {}.").format(source)
-        threshold = self._number(parameters, "THRESHOLD", context)
+        problem = self.scene_problem(parameters, context)
+        if problem:
+            return problem
+        threshold = self.number(parameters, "THRESHOLD", context)
         if threshold is not None and not 0 <= threshold <= 1:
             return self.tr("The threshold is {:g}: it must lie between 0 and 1.").format(threshold)
         model = self.parameterAsString(parameters, "MODEL", context)
@@ -151,21 +128,7 @@ class DetectAlgorithm(EngineAlgorithm):
             return self.tr("There is no model file {}.").format(model)
         if model and not model.lower().endswith(".safetensors"):
             return self.tr("{} is no model file: those end in .safetensors.").format(model)
-        bands = self.parameterAsString(parameters, "BANDS", context)
-        if bands.strip() and not BANDS.fullmatch(bands):
-            return self.tr("Band numbers are {!r}: write them as B1=1,B2=2,…").format(bands)
         return self.unsupported_output(parameters, context)
-
-    def prepareAlgorithm(self, parameters, context, feedback):  # noqa: N802
-        """Take what is needed from the layer, in the main thread: a layer must not be touched in another."""
-        layer = self.parameterAsRasterLayer(parameters, "INPUT", context)
-        if layer is None:
-            raise QgsProcessingException(self.invalidRasterError(parameters, "INPUT"))
-        self._layer_name, self._provider, self._source = layer.name(), layer.providerType(), layer.source()
-        extent = self.parameterAsExtent(parameters, "EXTENT", context, layer.crs())
-        corners = [extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum()]
-        self._extent = None if extent.isNull() else corners
-        return super().prepareAlgorithm(parameters, context, feedback)
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
         """Run the engine's job `detect`."""
@@ -178,38 +141,18 @@ class DetectAlgorithm(EngineAlgorithm):
 
     def _request(self, parameters, context):
         return {
-            "input": self._input(),
+            **self.scene_request(parameters, context),
             "mask": self.parameterAsOutputLayer(parameters, "MASK", context),
             "probability": self.parameterAsOutputLayer(parameters, "PROBABILITY", context) or None,
             "detections": self.parameterAsOutputLayer(parameters, "DETECTIONS", context) or None,
             "model": self.parameterAsString(parameters, "MODEL", context) or None,
-            "threshold": self._number(parameters, "THRESHOLD", context),
-            "bands": self.parameterAsString(parameters, "BANDS", context).strip() or None,
-            "scale": self._number(parameters, "SCALE", context),
-            "offset": self._number(parameters, "OFFSET", context),
-            "extent": self._extent,
+            "threshold": self.number(parameters, "THRESHOLD", context),
             "min_pixels": self.parameterAsInt(parameters, "MIN_PIXELS", context),
             "tile_overlap": None
             if parameters.get("TILE_OVERLAP") is None
             else self.parameterAsInt(parameters, "TILE_OVERLAP", context),
             "device": self.parameterAsString(parameters, "DEVICE", context) or "auto",
-            "plugin_version": version(),
         }
-
-    def _input(self):
-        """What GDAL opens for the layer."""
-        if self._provider != "gdal":
-            raise QgsProcessingException(
-                self.tr("{} is a layer of the kind {}, not a raster file: save its bands to a file first.")
-                .format(self._layer_name, self._provider)
-            )  # fmt: skip
-        # QGIS appends what it has set for opening a layer: path|option:NAME=VALUE.
-        source = self._source.split("|option:")[0]
-        return os.path.abspath(source) if os.path.exists(source) else source
-
-    def _number(self, parameters, name, context):
-        """A number, or None where it was left empty."""
-        return None if parameters.get(name) is None else self.parameterAsDouble(parameters, name, context)
 
     def _results(self, result, context, feedback):
         found, styled = {}, set()
@@ -228,14 +171,12 @@ class DetectAlgorithm(EngineAlgorithm):
         return found
 
     def _summarise(self, result, feedback):
-        def square_km(value):
-            return "unknown" if value is None else f"{value / 1e6:,.3f} km²"
-
         feedback.pushInfo(
             f"{result['detection_count']} detection(s), {result['debris_pixels']} debris pixel(s) at threshold "
             f"{result['threshold']:.3g} ({result['model_name']}). Debris {square_km(result['debris_area_m2'])}, "
             f"observed {square_km(result['observed_area_m2'])}, "
             f"not observed {square_km(result['not_observed_area_m2'])}."
         )
+        self.say_scene(result, feedback)
         if result["debris_area_m2"] is None:
             feedback.pushWarning(self.tr("The raster has no CRS: areas are unknown, their outputs are left out."))

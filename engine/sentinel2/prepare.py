@@ -7,6 +7,7 @@ The raster holds reflectance as DN, as Sentinel-2 products of baseline 04.00 and
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -46,8 +47,6 @@ def prepare(request: PrepareRequest, monitor: Monitor = silent) -> PrepareResult
     for path in (request.output, request.quality):
         if Path(path).suffix.lower() not in (".tif", ".tiff"):
             raise OutputError(f"{path} is no GeoTIFF's name: rasters are written as .tif.")
-    if Path(request.output).absolute().parent != Path(request.quality).absolute().parent:
-        raise OutputError("Write the quality mask into the folder of the scene: it is looked for beside it.")
     monitor(0.0, "Opening the scene")
     with gdal_settings(), ExitStack() as stack:
         staging = stack.enter_context(Staging(request.job_id))
@@ -68,7 +67,7 @@ def _write(
     grid = source.scene.grid
     tags = _tags(request, source)
     bands = RasterSink(
-        paths[0], grid, "uint16", 0, MARIDA_ORDER, {**tags, "QUALITY_MASK": Path(request.quality).name},
+        paths[0], grid, "uint16", 0, MARIDA_ORDER, {**tags, "QUALITY_MASK": _way(request)},
         scaling=(SCALE, OFFSET),
     )  # fmt: skip
     values = {"VALUES": "0 look here, 3 land, 4 cloud or shadow, 255 no data"}
@@ -89,6 +88,16 @@ def _write(
         monitor(0.95, "Writing the quality mask")
         mask.finish("nearest")
     monitor(1.0, "Done")
+
+
+def _way(request: PrepareRequest) -> str:
+    """The way from the scene to its mask, which holds where both are moved together."""
+    quality = Path(request.quality).absolute()
+    try:
+        return Path(os.path.relpath(quality, Path(request.output).absolute().parent)).as_posix()
+    except ValueError:
+        # Windows knows no way from one drive to another.
+        return quality.as_posix()
 
 
 def _numbers(reflectance: npt.NDArray[np.float32], observed: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint16]:

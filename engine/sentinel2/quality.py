@@ -220,7 +220,7 @@ def _guides(source: Source, request: DetectRequest | PrepareRequest, stack: Exit
 def _beside(source: Source) -> Path | None:
     """The quality mask that was prepared with a raster and lies beside it."""
     name = source.tags.get("quality_mask")
-    place = Path(source.path).parent / Path(name).name if name else None
+    place = Path(source.path).parent / name if name else None
     return place if place and place.is_file() else None
 
 

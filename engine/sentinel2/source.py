@@ -69,7 +69,9 @@ def open_source(request: DetectRequest | PrepareRequest, bands: Sequence[str]) -
         EngineError: it cannot be opened, is of another level than asked for, or has not the bands.
     """
     given = _product_paths(request)
-    options = {"scale": request.scale, "offset": request.offset, "extent": request.extent}
+    options = {
+        "scale": request.scale, "offset": request.offset, "extent": request.extent, "extent_crs": request.extent_crs,
+    }  # fmt: skip
     if given is None:
         mapping = parse_mapping(request.bands) if request.bands else None
         path = request.input or ""

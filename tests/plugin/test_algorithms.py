@@ -9,7 +9,14 @@ from debris_qgis.compat import ADVANCED
 OPTIONAL = QgsProcessingParameterDefinition.FlagOptional
 # The table of the algorithm's specification: type, default, optional, advanced.
 DETECT = {
-    "INPUT": ("raster", None, False, False),
+    "INPUT": ("raster", None, True, False),
+    "PRODUCT": ("file", None, True, False),
+    "LEVEL": ("enum", "auto", False, False),
+    "AREA": ("layer", None, True, False),
+    "WATER": ("layer", None, True, False),
+    "MASKS": ("enum", "auto", False, True),
+    "SHORE": ("number", 2, False, True),
+    "CLOUD_COLLAR": ("number", 5, False, True),
     "MODEL": ("file", None, True, False),
     "THRESHOLD": ("number", None, True, False),
     "EXTENT": ("extent", None, True, False),
@@ -25,7 +32,7 @@ DETECT = {
 }
 
 
-@pytest.mark.parametrize("name", ["detect", "simulate", "enginestatus"])
+@pytest.mark.parametrize("name", ["detect", "prepare", "simulate", "enginestatus"])
 def test_algorithm_is_registered_and_explains_itself(provider, name):
     algorithm = provider.algorithm(name)
     assert algorithm is not None
