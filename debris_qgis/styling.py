@@ -6,10 +6,11 @@ from qgis.core import QgsLayerTreeGroup, QgsProcessingLayerPostProcessorInterfac
 from qgis.PyQt import sip
 
 from .about import STYLES
+from .presentation import present
+from .results.runs import KIND
 
 ORDER = ("detections", "mask", "probability", "labels", "scene")
 """From top to bottom in the group."""
-PROPERTY = "debris/kind"
 RESULTS_GROUP = "Processing/Configuration/RESULTS_GROUP_NAME"
 
 
@@ -59,9 +60,11 @@ class _ResultLayer(QgsProcessingLayerPostProcessorInterface):
     def postProcessLayer(self, layer, context, feedback):  # noqa: N802
         """Called in the main thread once the layer is in the project."""
         layer.loadNamedStyle(str(STYLES / f"{self.kind}.qml"))
-        layer.setCustomProperty(PROPERTY, self.kind)
+        layer.setCustomProperty(KIND, self.kind)
         layer.triggerRepaint()
-        _group(context.project() or QgsProject.instance(), layer, self.scene, self.kind)
+        project = context.project() or QgsProject.instance()
+        _group(project, layer, self.scene, self.kind)
+        present(project, layer, self.kind)
 
 
 def _group(project, layer, scene, kind):
@@ -91,5 +94,5 @@ def _group_of(home, scene) -> QgsLayerTreeGroup:
 
 
 def _rank(node):
-    kind = node.layer().customProperty(PROPERTY) if node.layer() else None
+    kind = node.layer().customProperty(KIND) if node.layer() else None
     return ORDER.index(kind) if kind in ORDER else len(ORDER)

@@ -22,13 +22,19 @@ from qgis.core import (
     QgsColorRampShader,
     QgsContrastEnhancement,
     QgsFillSymbol,
+    QgsFontMarkerSymbolLayer,
+    QgsGeometryGeneratorSymbolLayer,
     QgsGraduatedSymbolRenderer,
+    QgsMarkerSymbol,
     QgsMultiBandColorRenderer,
     QgsPalettedRasterRenderer,
+    QgsPointClusterRenderer,
+    QgsProperty,
     QgsRasterLayer,
     QgsRasterShader,
     QgsRendererRange,
     QgsSingleBandPseudoColorRenderer,
+    QgsSymbolLayer,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtGui import QColor, qPremultiply
@@ -50,6 +56,11 @@ DETECTIONS = (
     (0.7, 0.85, "0.7 to 0.85", "#d55e00", 0.55),
     (0.85, 1.0, "above 0.85", "#cc1f5a", 0.7),
 )
+# From this scale on a detection of some pixels cannot be seen as an outline: a circle stands for it, sized by area.
+CIRCLES_FROM_SCALE = 60_000
+CIRCLE_SIZE = 'scale_linear(sqrt(coalesce("area_m2", 100)), 10, 300, 1.6, 7)'
+CLUSTERS_FROM_SCALE = 250_000
+CLUSTER_SIZE = "scale_linear(sqrt(@cluster_size), 1, 30, 3.5, 11)"
 LABELS = (
     (0, "Not labelled", "#000000", 0),
     (1, "Marine debris", "#d55e00", 255),
@@ -153,17 +164,66 @@ def scene(folder: Path) -> QgsRasterLayer:
     return layer
 
 
+def _circle(colour: str, width: float) -> QgsMarkerSymbol:
+    """A hollow circle sized by area."""
+    symbol = QgsMarkerSymbol.createSimple(
+        {"name": "circle", "color": "255,255,255,60", "outline_color": colour, "outline_width": str(width)}
+    )
+    symbol.symbolLayer(0).setDataDefinedProperty(QgsSymbolLayer.PropertySize, QgsProperty.fromExpression(CIRCLE_SIZE))
+    return symbol
+
+
+def _range_symbol(colour: str, width: float) -> QgsFillSymbol:
+    """An outline; seen from afar a circle besides."""
+    symbol = QgsFillSymbol.createSimple(
+        {"style": "no", "outline_color": colour, "outline_width": str(width), "outline_style": "solid"}
+    )
+    generator = QgsGeometryGeneratorSymbolLayer.create({"geometryModifier": "point_on_surface($geometry)"})
+    generator.setSymbolType(QgsMarkerSymbol.Marker)
+    generator.setSubSymbol(_circle(colour, width))
+    generator.setDataDefinedProperty(
+        QgsSymbolLayer.PropertyLayerEnabled, QgsProperty.fromExpression(f"@map_scale > {CIRCLES_FROM_SCALE}")
+    )
+    symbol.appendSymbolLayer(generator)
+    return symbol
+
+
 def detections(folder: Path) -> QgsVectorLayer:
-    """Outlines, graded by mean probability in colour and, for who cannot tell the colours apart, in width (mm)."""
-    layer = QgsVectorLayer("MultiPolygon?field=mean_prob:double", "layer", "memory")
-    ranges = []
-    for low, high, label, colour, width in DETECTIONS:
-        symbol = QgsFillSymbol.createSimple(
-            {"style": "no", "outline_color": colour, "outline_width": str(width), "outline_style": "solid"}
-        )
-        ranges.append(QgsRendererRange(low, high, symbol, label))
+    """Graded by mean probability in colour and, for who cannot tell the colours apart, in width (mm).
+
+    Outlines from near; from afar circles sized by area.
+    """
+    layer = QgsVectorLayer("MultiPolygon?field=mean_prob:double&field=area_m2:double", "layer", "memory")
+    ranges = [
+        QgsRendererRange(low, high, _range_symbol(colour, width), label)
+        for low, high, label, colour, width in DETECTIONS
+    ]
     layer.setRenderer(QgsGraduatedSymbolRenderer("mean_prob", ranges))
     layer.setDisplayExpression("'Detection ' || \"id\" || ', ' || round(\"area_m2\") || ' m²'")
+    return layer
+
+
+def clusters(folder: Path) -> QgsVectorLayer:
+    """Positions of detections, neighbours together with their number; from afar only."""
+    layer = QgsVectorLayer("Point?field=mean_prob:double&field=area_m2:double", "layer", "memory")
+    ranges = [
+        QgsRendererRange(low, high, _circle(colour, width), label) for low, high, label, colour, width in DETECTIONS
+    ]
+    renderer = QgsPointClusterRenderer()
+    renderer.setEmbeddedRenderer(QgsGraduatedSymbolRenderer("mean_prob", ranges))
+    renderer.setTolerance(8)
+    symbol = QgsMarkerSymbol.createSimple(
+        {"name": "circle", "color": DETECTIONS[2][3], "outline_color": "255,255,255,255", "outline_width": "0.3"}
+    )
+    symbol.symbolLayer(0).setDataDefinedProperty(QgsSymbolLayer.PropertySize, QgsProperty.fromExpression(CLUSTER_SIZE))
+    number = QgsFontMarkerSymbolLayer("DejaVu Sans", "1", 2.6, QColor("white"))
+    number.setDataDefinedProperty(QgsSymbolLayer.PropertyCharacter, QgsProperty.fromExpression("@cluster_size"))
+    symbol.appendSymbolLayer(number)
+    renderer.setClusterSymbol(symbol)
+    layer.setRenderer(renderer)
+    layer.setScaleBasedVisibility(True)
+    layer.setMaximumScale(CLUSTERS_FROM_SCALE)
+    layer.setMinimumScale(0)
     return layer
 
 
@@ -174,7 +234,7 @@ def main() -> int:
     gdal.UseExceptions()
     STYLES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as room:
-        for make in (mask, labels, probability, scene, detections):
+        for make in (mask, labels, probability, scene, detections, clusters):
             layer = make(Path(room))
             message, done = layer.saveNamedStyle(str(STYLES / f"{make.__name__}.qml"))
             if not done:

@@ -1,10 +1,12 @@
 """The results panel in QGIS's window: an entry of menu and toolbar that shows it, and the algorithms it asks for."""
 
+from qgis.core import QgsApplication, QgsStyle
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QIcon
 
 from ..about import ICON
 from ..compat import QAction
+from ..presentation import install_styles
 from .results_panel import ResultsPanel
 from .results_summary import tr
 
@@ -25,6 +27,7 @@ class ResultsEntry:
         iface.addToolBarIcon(self.action)
         iface.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.panel)
         self.panel.hide()
+        install_styles(QgsStyle.defaultStyle())
 
     def remove(self) -> None:
         """Take everything away."""
@@ -39,7 +42,6 @@ class ResultsEntry:
     def _open(algorithm: str, parameters: dict) -> None:
         """Open an algorithm's dialog, filled in from the run that is looked at."""
         from qgis import processing
-        from qgis.core import QgsApplication
 
         known = QgsApplication.processingRegistry().createAlgorithmById(algorithm)
         names = {definition.name() for definition in known.parameterDefinitions()}

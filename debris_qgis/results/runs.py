@@ -12,8 +12,8 @@ from .provenance import SOFTWARE, Provenance, of_detections, of_raster, tags_of
 from .selection import has_place
 
 KIND = "debris/kind"
-"""Property of a layer: what it is. The same as `debris_qgis.styling` sets."""
-MADE_HERE = ("threshold", "colour", "fdi", "candidates")
+"""Property of a layer: what it is."""
+MADE_HERE = ("threshold", "colour", "fdi", "candidates", "clusters", "persistence")
 """Kinds of layers that the results panel adds, which are no results of a run themselves."""
 
 
