@@ -19,7 +19,7 @@ MODEL ?=
 PROTOCOL ?=
 SCENE ?=
 
-.PHONY: help setup demo test lint package model bench evaluate install clean
+.PHONY: help setup demo test lint package model accuracy bench evaluate install clean
 
 help: ## Say what the verbs do.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,12 @@ install: ## Put the built plugin into the QGIS profile below QGIS_CUSTOM_CONFIG_
 model: ## Train the default model on practice scenes, the way the bundled one was trained (hours).
 	@tools/setup.sh engine
 	@PYTHON=$(ENGINE_PYTHON) tools/train_default_model.sh
+
+accuracy: ## Measure the bundled model and its baselines, and write docs/accuracy.md: [DATA=] [TEXTURES=] MARIDA's folders.
+	@tools/setup.sh engine-tests
+	@PYTHON=$(ENGINE_PYTHON) tools/make_pool.sh
+	@$(ENGINE_PYTHON) -m tools.accuracy all --data "$(or $(DATA),../shared/data/marida)" \
+		--textures "$(or $(TEXTURES),../shared/data/marida_train)" --pool build/pool
 
 evaluate: ## Score a model: DATA=<MARIDA-layout folder> [SPLIT=<list>] [MODEL=<file>] [PROTOCOL=strict|floating]; JSON last.
 	@test -n "$(DATA)" || { echo 'Say which data: make evaluate DATA=<folder with patches/ and splits/>' >&2; exit 2; }

@@ -130,7 +130,7 @@ class SEUNet(nn.Module):
             raise ValueError(f"input is {height} x {width} pixels; pad it to {padded[0]} x {padded[1]}")
         x = self._with_contrast(x)
         if self.config.stretch:
-            x = torch.asinh(self.config.stretch * x)
+            x = _asinh(self.config.stretch * x)
         pixel = self.stem(x) if self.stem is not None else None
         if pixel is not None:
             x = torch.cat([x, pixel], dim=1)
@@ -149,8 +149,21 @@ class SEUNet(nn.Module):
         """`x` and, for each contrast window, `x` minus its mean in that window (borders: of what is inside)."""
         parts = [x]
         for window in self.config.contrast_windows:
-            parts.append(x - F.avg_pool2d(x, window, stride=1, padding=window // 2, count_include_pad=False))
+            parts.append(x - _local_mean(x, window))
         return torch.cat(parts, dim=1) if len(parts) > 1 else x
+
+
+def _asinh(x: Tensor) -> Tensor:
+    """As torch.asinh to some 1e-7, in vectorised steps: on a CPU that is not vectorised, and a tenth of a training."""
+    size = x.abs()
+    return torch.copysign(torch.log(size + torch.sqrt(size * size + 1)), x)
+
+
+def _local_mean(x: Tensor, window: int) -> Tensor:
+    """Mean of what is inside the image in a square window; by rows and then by columns, which is much less work."""
+    half = window // 2
+    rows = F.avg_pool2d(x, (window, 1), stride=1, padding=(half, 0), count_include_pad=False)
+    return F.avg_pool2d(rows, (1, window), stride=1, padding=(0, half), count_include_pad=False)
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -3,21 +3,15 @@
 #
 #   tools/train_default_model.sh [OUTPUT]
 #
-# On practice scenes alone; where a folder of real images in MARIDA's layout is given by TEXTURES (default:
-# ../shared/data/marida_train), its unlabelled pixels then set the threshold. Took 36 minutes on two cores that were
-# shared with other work.
+# Makes the tiles (tools/default_model_data.py), then trains with seed SEED and sets the thresholds
+# (tools/train_default_model.py). Needs a folder of real images in MARIDA's layout, TEXTURES (default:
+# ../shared/data/marida_train). Took 25 minutes on one core of a laptop-class CPU. WIDTH=64 trains the large network.
 set -eu
 
 output=${1:-engine/models/default.safetensors}
 textures=${TEXTURES:-../shared/data/marida_train}
 python=${PYTHON:-python3}
 
-"$python" -m engine train --model "$output" --name practice-1 --seed "${SEED:-0}" \
-    --epochs 7 --warmup-epochs 1 --learning-rate 0.002 --batch-size 16 --tile-size 128 \
-    --training-samples 2500 --validation-samples 300
-
-if [ -d "$textures" ]; then
-    "$python" -m tools.set_threshold --data "$textures" --model "$output" --apply
-else
-    echo "No real images at $textures: the threshold stays that of the practice tiles." >&2
-fi
+TEXTURES=$textures PYTHON=$python "$(dirname "$0")/make_pool.sh"
+"$python" -m tools.train_default_model --pool build/pool --textures "$textures" --output "$output" \
+    --name "${NAME:-practice-2}" --seed "${SEED:-0}" --steps 1600 --width "${WIDTH:-16}" --threads 1

@@ -51,7 +51,8 @@ def shape_of_matter(rng: Rng) -> Array:
     """Strength (height, width) of one group of floating matter: odd sizes, its place is the middle."""
     form = rng.choice(list(FORMS), p=list(FORMS.values()))
     if form == "blob":
-        return _blob(rng, rng.uniform(1, 6))
+        # Most patches are small; some are as wide as the rafts that storms and rivers leave.
+        return _blob(rng, rng.uniform(1, 6) if rng.random() < 0.8 else rng.uniform(6, 14))
     lines: list[tuple[Array, Array, Array]] = []
     if form == "filament":
         rows, cols = _walk(rng, rng.uniform(4, 110), rng.choice([0.02, 0.08, 0.15]), rng.choice([0, 0.2, 0.5]))

@@ -17,6 +17,7 @@ __all__ = ["Setting", "clouds_and_shadow", "coast", "haze", "water"]
 Array = npt.NDArray[np.float32]
 TURBID = (8, 10, 11, 15)
 WAVES, FOAM, SHADOW = 12, 9, 13
+COAST_SHARE = 0.3
 # A bright surface under light: glint is as bright in all bands, a little less where water vapour and aerosol take some.
 GLINT = np.array([0.5, 1, 1, 1, 1, 1, 1, 1, 1, 0.8, 0.65], dtype=np.float32)
 # Thin haze and aerosol, brighter in blue: an Angstrom exponent near 1.
@@ -96,7 +97,7 @@ def _glint(setting: Setting, window: Window, rng: np.random.Generator) -> Array:
 def coast(setting: Setting, canvas: Canvas) -> None:
     """Land with a beach, surf along it, and waves that break before it."""
     rng, window = setting.rng(2), canvas.window
-    if not setting.has("coast") or rng.random() > 0.22:
+    if not setting.has("coast") or rng.random() > COAST_SHARE:
         return
     angle = rng.uniform(0, 2 * np.pi)
     reach = rng.uniform(-0.45, 0.35) * min(setting.height, setting.width, 1500)
@@ -128,19 +129,19 @@ def coast(setting: Setting, canvas: Canvas) -> None:
 
 
 def _surf(setting: Setting, canvas: Canvas, inland: Array, rng: np.random.Generator) -> None:
-    """Foam where waves break, in broken lines along the shore."""
+    """White water where waves break, in broken lines along the shore: of foam's spectrum, but no floating matter."""
     window = canvas.window
     width = float(rng.choice([2, 5, 12]))
     breaking = Field.fractal((setting.seed, 34), 10, 2, 0.7).at(window)
     lines = np.cos(2 * np.pi * inland / rng.uniform(3, 8)) + breaking
     foam = np.clip((lines - rng.uniform(0.3, 1.6)) * 0.8, 0, 1) * (inland < 0) * (inland > -width)
-    if not setting.has("foam") or not foam.any():
+    if not setting.has("foam") or not setting.has("waves") or not foam.any():
         return
     grain = np.stack([white((setting.seed, 35, number), window) for number in range(GROUPS.max() + 2)], axis=-1)
     normal = np.sqrt(0.85) * grain[..., :1] + np.sqrt(0.15) * grain[..., 1:][..., GROUPS]
     spectra = setting.conditions.draw(rng, FOAM, normal.reshape(-1, len(GROUPS))).reshape(*foam.shape, -1)
-    classes = np.where(foam > 0.45, FOAM, NO_LABEL).astype(np.uint8)
-    share = np.where(classes == FOAM, 1, 0.7 * foam).astype(np.float32)
+    classes = np.where(foam > 0.45, WAVES, NO_LABEL).astype(np.uint8)
+    share = np.where(classes == WAVES, 1, 0.7 * foam).astype(np.float32)
     canvas.mix(slice(None), slice(None), share, np.moveaxis(spectra, -1, 0), classes)
 
 

@@ -23,8 +23,9 @@ from engine.practice.canvas import Canvas, blocks
 from engine.practice.scene import PracticeScene, SceneOptions, Tile
 from engine.practice.spectra import Conditions, signature_scenes
 from engine.tiling import Window
+from engine.training.donors import Donor, cut_donors, paste
 
-__all__ = ["WEAK", "TextureTiles"]
+__all__ = ["FOLDS", "WEAK", "TextureTiles", "fold_of", "with_weak"]
 
 log = logging.getLogger(__name__)
 
@@ -34,22 +35,37 @@ NEAR = 4
 """Pixels around labelled floating matter that stay without any class: lines go on where labels end."""
 FLOATING = (1, 2, 3, 4)
 WATER_PERCENTILE = 20
+FOLDS = 5
+PASTE_SHARE, MOST_PASTED = 0.5, 3
+
+
+def fold_of(number: int) -> int:
+    """The fold of the patch of this number in the folder's sorted list: folds can be held out."""
+    return number % FOLDS
 
 
 class TextureTiles:
     """Crops of real patches with practice things painted on them, by number."""
 
     def __init__(
-        self, folder: Path, split: str | None, count: int, size: int, seed: int, options: SceneOptions
+        self,
+        folder: Path,
+        split: str | None,
+        count: int,
+        size: int,
+        seed: int,
+        options: SceneOptions,
+        fold: int | None = None,
     ) -> None:
-        """Read the patches; `split` as in `engine.marida.patch_names`.
+        """Read the patches; `split` as in `engine.marida.patch_names`; those of one fold only where `fold` is given.
 
         Raises:
             DataError: the folder has no patches that hold data, or they are smaller than a tile.
         """
         self._count, self._size, self._seed = count, size, seed
         self._options = replace(options, mosaic_share=0.0)
-        read = [read_patch(folder, name, MARIDA_ORDER) for name in patch_names(folder, split)]
+        names = [n for i, n in enumerate(patch_names(folder, split)) if fold is None or fold_of(i) == fold]
+        read = [read_patch(folder, name, MARIDA_ORDER) for name in names]
         self._patches = [patch for patch in read if patch is not None and min(patch.classes.shape) >= size]
         if not self._patches:
             raise DataError(
@@ -65,6 +81,14 @@ class TextureTiles:
         """How often a patch is drawn: those with labelled debris twice as often."""
         weight = np.array([2.0 if (patch.classes == 1).any() else 1.0 for patch in self._patches])
         return np.asarray(weight / weight.sum())
+
+    @cached_property
+    def _donors(self) -> tuple[list[Donor], npt.NDArray[np.float64]]:
+        """Groups of real floating matter, and how often each is drawn: debris and the rest as often in all."""
+        donors = cut_donors(self._patches)
+        debris = np.array([(donor.classes == 1).any() for donor in donors], dtype=bool)
+        weight = np.where(debris, 0.6 / max(debris.sum(), 1), 0.4 / max((~debris).sum(), 1))
+        return donors, weight / weight.sum() if donors else weight
 
     def tile(self, index: int) -> Tile:
         """Tile number `index`: a crop that starts on a whole 20 m cell."""
@@ -84,11 +108,15 @@ class TextureTiles:
         canvas = Canvas(
             Window(0, 0, self._size, self._size),
             patch.reflectance[:, part[0], part[1]].copy(),
-            _with_weak(patch.classes)[part].copy(),
+            with_weak(patch.classes)[part].copy(),
             np.zeros(observed.shape, dtype=bool),
         )
         if rng.random() < 0.7:
             self._paint(canvas, patch, index, rng)
+        donors, share = self._donors
+        if donors and rng.random() < PASTE_SHARE:
+            for number in rng.choice(len(donors), int(rng.integers(1, MOST_PASTED + 1)), p=share):
+                paste(rng, donors[number], canvas.reflectance, canvas.classes)
         classes = np.where(observed, canvas.classes, 0).astype(np.uint8)
         return Tile(np.where(observed, canvas.reflectance, np.float32(0)), classes, observed)
 
@@ -106,7 +134,7 @@ class TextureTiles:
         blocks(canvas, changed)
 
 
-def _with_weak(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def with_weak(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """Classes, with WEAK for pixels without label that are not near labelled floating matter."""
     floating = np.isin(classes, FLOATING)
     near = ndimage.binary_dilation(floating, iterations=NEAR) if floating.any() else floating

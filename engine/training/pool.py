@@ -1,0 +1,114 @@
+"""Tiles made beforehand and kept in a file: making a tile costs as much as two steps of a small network on a CPU.
+
+A pool is a folder of three arrays (reflectance in float16, classes, and where data is), mapped into memory. The same
+recipe and seed give the same pool, in however many processes it is made.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.bands import MARIDA_ORDER
+from engine.practice.scene import SceneOptions, Tile
+from engine.training.data import PracticeTiles, TileSource
+from engine.training.texture import TextureTiles
+
+__all__ = ["Part", "PoolTiles", "make_pool"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Some tiles of one recipe."""
+
+    name: str
+    count: int
+    size: int
+    seed: int
+    options: SceneOptions
+    textures: str | None = None
+    """Folder in MARIDA's layout to paint on; practice water where None."""
+    fold: int | None = None
+    """The fold of the folder's patches that it draws from, as in `engine.training.texture.fold_of`."""
+
+
+@lru_cache(maxsize=8)
+def _source(part: Part) -> TileSource:
+    if part.textures is None:
+        return PracticeTiles(part.count, part.size, part.seed, part.options)
+    return TextureTiles(Path(part.textures), None, part.count, part.size, part.seed, part.options, part.fold)
+
+
+def _make(task: tuple[Part, int]) -> tuple[Any, Any, Any]:
+    tile = _source(task[0]).tile(task[1])
+    return tile.reflectance.astype(np.float16), tile.classes, tile.observed
+
+
+def make_pool(folder: Path, parts: Sequence[Part], processes: int, tick: Callable[[float], None]) -> None:
+    """Make every tile of every part; `tick` is told the share that is done.
+
+    Args:
+        folder: new or empty; holds reflectance.npy (tiles, 11, size, size), classes.npy, observed.npy, parts.json.
+        parts: all of one size.
+        processes: how many make tiles at once.
+        tick: called now and then.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tasks = [(part, index) for part in parts for index in range(part.count)]
+    size, total = parts[0].size, len(tasks)
+    shapes = {"reflectance": (np.float16, (total, len(MARIDA_ORDER), size, size)),
+              "classes": (np.uint8, (total, size, size)), "observed": (np.bool_, (total, size, size))}  # fmt: skip
+    arrays = [
+        np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
+        for name, (dtype, shape) in shapes.items()
+    ]
+    with multiprocessing.get_context("spawn").Pool(processes) as workers:
+        for number, made in enumerate(workers.imap(_make, tasks, chunksize=16)):
+            for array, values in zip(arrays, made, strict=True):
+                array[number] = values
+            if number % 100 == 0:
+                tick(number / total)
+    for array in arrays:
+        array.flush()
+    # Written last: a folder without it is not complete.
+    (folder / "parts.json").write_text(
+        json.dumps([{"name": part.name, "count": part.count, "fold": part.fold} for part in parts])
+    )
+
+
+class PoolTiles:
+    """The tiles of a pool, by number."""
+
+    def __init__(self, folder: Path) -> None:
+        self._arrays = [
+            np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("reflectance", "classes", "observed")
+        ]
+        self.parts: list[dict[str, Any]] = json.loads((folder / "parts.json").read_text())
+
+    def __len__(self) -> int:
+        return len(self._arrays[1])
+
+    def numbers(self, name: str, without_fold: int | None = None) -> np.ndarray:
+        """Numbers of the tiles of parts whose name starts so, less those of a fold."""
+        ends = np.cumsum([part["count"] for part in self.parts])
+        found = [
+            np.arange(end - part["count"], end)
+            for part, end in zip(self.parts, ends, strict=True)
+            if part["name"].startswith(name) and (without_fold is None or part["fold"] != without_fold)
+        ]
+        return np.concatenate(found) if found else np.arange(0)
+
+    def tile(self, index: int) -> Tile:
+        """Tile number `index`."""
+        reflectance, classes, observed = (array[index] for array in self._arrays)
+        return Tile(reflectance.astype(np.float32), np.array(classes), np.array(observed))

@@ -1,0 +1,159 @@
+"""Measure, keep the figures in docs/accuracy.json, and write docs/accuracy.md and README's figures from them.
+
+    python -m tools.accuracy all   --data … --textures … --pool …     the bundled model and the baselines (minutes)
+    python -m tools.accuracy seeds --data … --models A B C            models of seeds, each by its own thresholds
+    python -m tools.accuracy loso  --data … --folder …                what tools/leave_one_scene_out.py wrote
+    python -m tools.accuracy ablation --data … --folder …             what tools/ablation.py wrote
+    python -m tools.accuracy render                                   the files alone
+
+`make accuracy` runs `all`. The other sections cost hours of training, and stay as they were last measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine.metrics import ScoreHistogram
+from engine.modelfile import BUNDLED_MODEL
+from engine.training.pool import PoolTiles
+from tools.accuracy.detectors import index_rule, network_detector, train_trees
+from tools.accuracy.pictures import draw_patches, draw_reliability, ranked
+from tools.accuracy.practice import false_detections
+from tools.accuracy.report import PICTURES, RESULTS, render
+from tools.accuracy.scoring import Detector, Measured, difference, measure, patches, summary
+
+TREES = ("forest", "lightgbm", "lightgbm-windows")
+
+
+def say(text: str) -> None:
+    """One line to the terminal, at once."""
+    print(text, flush=True)  # noqa: T201
+
+
+def main() -> None:
+    """Measure one section, then write the files."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("section", choices=("all", "seeds", "loso", "ablation", "render"))
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--textures", type=Path)
+    parser.add_argument("--pool", type=Path)
+    parser.add_argument("--models", type=Path, nargs="+")
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--tiles", type=int, default=300, help="practice tiles without debris, of each kind")
+    parser.add_argument("--tree-tiles", type=int, default=2500, help="tiles of the pool that trees learn from")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    sections = {"all": everything, "seeds": seeds, "loso": leave_one_out, "ablation": ablation}
+    if options.section in sections:
+        results.update(sections[options.section](options))
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")
+    render(results)
+
+
+def everything(options: argparse.Namespace) -> dict[str, Any]:
+    """The bundled model, the baselines, the index rule, practice tiles without debris."""
+    detector, thresholds, predictor = network_detector(None)
+    network = measure(detector, thresholds, options.data)
+    say("bundled model measured")
+    card = predictor.card
+    result: dict[str, Any] = {
+        "network": {
+            **summary(network), "name": card.name, "sha256": predictor.sha256, "training": card.training,
+            "card_metrics": card.metrics, "patches": _patches(network),
+        }
+    }  # fmt: skip
+    result["pictures"] = ranked(result["network"]["patches"])
+    draw_patches(detector, thresholds, options.data, result["pictures"], PICTURES)
+    draw_reliability(result["network"]["reliability"], PICTURES / "reliability.svg")
+    compared: dict[str, tuple[Detector, dict[str, float]]] = {}
+    pool, fold = PoolTiles(options.pool), int(card.training.get("seed", 0))
+    for kind in TREES:
+        trees = train_trees(kind, pool, options.textures, fold, options.tree_tiles, fold, say)
+        compared[kind] = trees, trees.thresholds
+    compared["index rule"] = index_rule, {"strict": 0.5, "floating": 0.5}
+    baselines = {}
+    for name, (other, limits) in compared.items():
+        measured = measure(other, limits, options.data)
+        baselines[name] = summary(measured)
+        baselines[name]["network_minus_this"] = difference(network.counts["strict"], measured.counts["strict"])
+        say(f"{name} measured")
+    result["baselines"] = baselines
+    result["practice"] = false_detections(BUNDLED_MODEL, options.tiles)
+    return result
+
+
+def _patches(measured: Measured) -> dict[str, list[int]]:
+    """Counts of the patches that hold debris."""
+    return {name: four.tolist() for name, four in measured.by_patch.items() if four[0] + four[2]}
+
+
+def seeds(options: argparse.Namespace) -> dict[str, Any]:
+    """Models of several seeds, each with the thresholds of its own card."""
+    rows = []
+    for path in options.models:
+        detector, thresholds, predictor = network_detector(path)
+        rows.append({**summary(measure(detector, thresholds, options.data)), "seed": predictor.card.training["seed"],
+                     "card_metrics": predictor.card.metrics, "sha256": predictor.sha256})  # fmt: skip
+        say(f"{path.name}: {rows[-1]['strict']}")
+    return {"seeds": rows}
+
+
+def leave_one_out(options: argparse.Namespace) -> dict[str, Any]:
+    """Pooled scores of models that did not see the scene; thresholds from the other scenes."""
+    files = sorted(options.folder.glob("*.npz"))
+    stored = {path.stem: dict(np.load(path)) for path in files}
+    labelled = {scene: list(patches(options.data, frozenset({scene}))) for scene in stored}
+    histograms = {scene: _histograms(labelled[scene], stored[scene]) for scene in stored}
+    total: Measured | None = None
+    chosen = {}
+    for scene in stored:
+        others = [histograms[name] for name in stored if name != scene]
+        thresholds = {name: _joined([one[name] for one in others]).best().threshold for name in ("strict", "floating")}
+        chosen[scene] = thresholds
+        total = total or Measured(thresholds)
+        total.thresholds = thresholds
+        for patch in labelled[scene]:
+            total.add(patch, stored[scene][patch.name].astype(np.float32))
+    if total is None:
+        raise SystemExit(f"{options.folder} holds no .npz files: run tools/leave_one_scene_out.py first.")
+    return {"loso": {**summary(total), "thresholds": chosen}}
+
+
+def _histograms(found: Any, probabilities: dict[str, np.ndarray]) -> dict[str, ScoreHistogram]:
+    measured = Measured({"strict": 0.5, "floating": 0.5})
+    for patch in found:
+        measured.add(patch, probabilities[patch.name].astype(np.float32))
+    return measured.histograms
+
+
+def _joined(parts: list[ScoreHistogram]) -> ScoreHistogram:
+    result = ScoreHistogram(parts[0].bins)
+    for part in parts:
+        result.positive = result.positive + part.positive
+        result.negative = result.negative + part.negative
+    return result
+
+
+def ablation(options: argparse.Namespace) -> dict[str, Any]:
+    """Short trainings that each leave something out."""
+    rows = []
+    for path in sorted(options.folder.glob("*.safetensors")):
+        detector, thresholds, predictor = network_detector(path)
+        found = summary(measure(detector, thresholds, options.data))
+        rows.append({"name": predictor.card.name, "strict": found["strict"], "floating": found["floating"],
+                     "seed": predictor.card.training["seed"], "steps": predictor.card.training["steps"],
+                     "far": found["unlabelled_far_flagged_percent"], "metrics": predictor.card.metrics})  # fmt: skip
+        say(f"{path.name}: {found['strict']['f1']}")
+    return {"ablation": rows}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""The detectors that are measured side by side: networks, and the baselines that a network has to beat.
+
+The baselines learn from the same tiles as the network (a sample of their pixels) and get their thresholds by the same
+rule. Trees: Breiman 2001 (doi 10.1023/A:1010933404324) on single pixels, as MARIDA's authors did; LightGBM (Ke et al.
+2017) on single pixels and on windows. The index rule: FDI (Biermann et al. 2020, doi
+10.1038/s41598-020-62298-z) and NDVI within the range that nine tenths of published debris pixels have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightgbm import LGBMClassifier
+from scipy import ndimage
+from sklearn.ensemble import RandomForestClassifier
+
+from engine.bands import MARIDA_ORDER
+from engine.evaluation import POSITIVE
+from engine.marida import LabelledPatch, patch_names, read_patch
+from engine.metrics import ScoreHistogram
+from engine.practice.spectra import pool as spectra_of
+from engine.prediction import Predictor
+from engine.training.grouping import pixel_weights
+from engine.training.pool import PoolTiles
+from engine.training.texture import FOLDS, WEAK, fold_of
+from tools.accuracy.scoring import Detector
+from tools.thresholds import choose, far_unlabelled
+
+__all__ = ["TreeDetector", "features", "index_rule", "network_detector", "train_trees"]
+
+# Groups that trees tell apart; 0 what nobody labelled, of weight WEAK_WEIGHT.
+PER_TILE, WEAK_WEIGHT = 25, 0.4
+WINDOWS = (3, 7, 15)
+
+
+def network_detector(path: Path | None) -> tuple[Detector, dict[str, float], Predictor]:
+    """A model file and its own thresholds."""
+    predictor = Predictor(path)
+
+    def detect(patch: LabelledPatch) -> np.ndarray:
+        return predictor.probabilities(patch.reflectance[None], patch.observed[None])[0]
+
+    return detect, {"strict": predictor.card.threshold, "floating": predictor.card.floating_threshold}, predictor
+
+
+def indices(bands: np.ndarray) -> np.ndarray:
+    """NDVI, NDWI, FDI, FAI of (11, …) reflectance in MARIDA's order: (4, …)."""
+    _, _, green, red, _, edge, _, infrared, _, short, _ = bands
+    ndvi = (infrared - red) / np.maximum(infrared + red, 1e-3)
+    ndwi = (green - infrared) / np.maximum(green + infrared, 1e-3)
+    fdi = infrared - (edge + (short - edge) * 10 * (832.8 - 664.6) / (1613.7 - 664.6))
+    fai = infrared - (red + (short - red) * (832.8 - 664.6) / (1613.7 - 664.6))
+    return np.stack([ndvi, ndwi, fdi, fai])
+
+
+def features(reflectance: np.ndarray, windows: bool) -> np.ndarray:
+    """(features, height, width): bands and indices; with windows also mean, deviation and contrast of four of them."""
+    own = np.concatenate([reflectance, indices(reflectance)])
+    if not windows:
+        return own
+    parts = [own]
+    for layer in (reflectance[7], own[13], own[11], own[12]):
+        for size in WINDOWS:
+            mean = ndimage.uniform_filter(layer, size)
+            square = ndimage.uniform_filter(layer * layer, size)
+            parts.append(np.stack([mean, np.sqrt(np.maximum(square - mean * mean, 0))]))
+    for layer in reflectance:
+        parts.append(np.stack([layer - ndimage.uniform_filter(layer, 15), layer - ndimage.uniform_filter(layer, 31)]))
+    return np.concatenate(parts).astype(np.float32)
+
+
+class TreeDetector:
+    """A classifier of pixels: probabilities of debris, and of the other classes of the floating protocol."""
+
+    def __init__(self, classifier: Any, windows: bool) -> None:
+        self.classifier, self.windows = classifier, windows
+        self.thresholds = {"strict": 0.5, "floating": 0.5}
+
+    def __call__(self, patch: LabelledPatch) -> np.ndarray:
+        """Probabilities of a patch, as a Detector."""
+        return self.image(patch.reflectance, patch.observed)
+
+    def image(self, reflectance: np.ndarray, observed: np.ndarray) -> np.ndarray:
+        """Probabilities (2, height, width), NaN where not observed."""
+        table = features(reflectance, self.windows)[:, observed].T
+        result = np.full((2, *observed.shape), np.nan, dtype=np.float32)
+        result[:, observed] = self.pixels(table).T
+        return result
+
+    def pixels(self, table: np.ndarray) -> np.ndarray:
+        """Probabilities (pixels, 2) of rows of features."""
+        classes = self.classifier.predict_proba(table)
+        numbers = self.classifier.classes_
+        floating = np.isin(numbers, [n for n in POSITIVE["floating"] if n != 1])
+        return np.stack([classes[:, numbers == 1].sum(axis=1), classes[:, floating].sum(axis=1)], axis=1)
+
+
+def train_trees(
+    kind: str, pool: PoolTiles, textures: Path, fold: int, tiles: int, seed: int, say: Callable[[str], None]
+) -> TreeDetector:
+    """Train `forest`, `lightgbm` or `lightgbm-windows` on a sample of the pool; thresholds by the network's rule."""
+    windows = kind.endswith("windows")
+    rng = np.random.default_rng([seed, 21])
+    numbers = rng.permutation(pool.numbers("train", without_fold=fold))[:tiles]
+    table, labels, weights = sample(pool, numbers.tolist(), windows, rng)
+    say(f"{kind}: {len(labels)} pixels of {len(numbers)} tiles")
+    classifier: Any
+    if kind == "forest":
+        classifier = RandomForestClassifier(125, max_depth=20, min_samples_leaf=3, n_jobs=-1, random_state=seed)
+    else:
+        classifier = LGBMClassifier(
+            n_estimators=250, num_leaves=31, learning_rate=0.06, min_child_samples=40, subsample=0.8, subsample_freq=1,
+            colsample_bytree=0.6, n_jobs=-1, random_state=seed, verbosity=-1, deterministic=True, force_row_wise=True,
+        )  # fmt: skip
+    classifier.fit(table, labels, sample_weight=weights)
+    detector = TreeDetector(classifier, windows)
+    _calibrate(detector, pool, textures, fold)
+    return detector
+
+
+def sample(
+    pool: PoolTiles, numbers: Sequence[int], windows: bool, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features, classes and weights of some pixels of each class and tile. What nobody labelled is class 0."""
+    rows, labels = [], []
+    for number in numbers:
+        tile = pool.tile(number)
+        table = features(tile.reflectance, windows)
+        for name in np.unique(tile.classes[tile.classes > 0]):
+            places = np.argwhere((tile.classes == name) & tile.observed)
+            chosen = places[rng.permutation(len(places))[:PER_TILE]]
+            rows.append(table[:, chosen[:, 0], chosen[:, 1]].T)
+            labels.append(np.full(len(chosen), 0 if name == WEAK else name))
+    found = np.concatenate(labels)
+    counts = np.bincount(found, minlength=17)
+    weight = 1 / np.sqrt(np.maximum(counts, 1))
+    weight[0] *= WEAK_WEIGHT
+    return np.concatenate(rows), found, (weight / weight.max())[found]
+
+
+def _calibrate(detector: TreeDetector, pool: PoolTiles, textures: Path, fold: int) -> None:
+    practice = {"debris": ScoreHistogram(), "floating": ScoreHistogram()}
+    real = {"debris": ScoreHistogram(), "floating": ScoreHistogram()}
+    unlabelled = ScoreHistogram()
+    tiles = [pool.tile(int(number)) for number in pool.numbers("validate-busy")]
+    counts = np.sum([np.bincount(tile.classes.ravel(), minlength=256) for tile in tiles], axis=0)
+    counts[0] = 0
+    weights = pixel_weights(counts)
+    for tile in tiles:
+        use = tile.classes > 0
+        _add(practice, detector.image(tile.reflectance, tile.observed)[:, use], tile.classes[use], weights)
+    for number, name in enumerate(patch_names(textures)):
+        patch = read_patch(textures, name, MARIDA_ORDER) if fold_of(number) == fold % FOLDS else None
+        if patch is None:
+            continue
+        probability = detector(patch)
+        known, far = patch.observed & (patch.classes > 0), far_unlabelled(patch.classes, patch.observed)
+        _add(real, probability[:, known], patch.classes[known], None)
+        unlabelled.add(probability[0][far], np.zeros(int(far.sum()), dtype=bool))
+    choice = choose(practice, real, unlabelled)
+    detector.thresholds = {"strict": choice.debris, "floating": choice.floating}
+
+
+def _add(
+    histograms: dict[str, ScoreHistogram], probability: np.ndarray, classes: np.ndarray, weights: np.ndarray | None
+) -> None:
+    weight = None if weights is None else weights[classes]
+    histograms["debris"].add(probability[0], classes == 1, weight)
+    histograms["floating"].add(probability.sum(axis=0).clip(0, 1), np.isin(classes, POSITIVE["floating"]), weight)
+
+
+def index_rule(patch: LabelledPatch) -> np.ndarray:
+    """1 where FDI and NDVI are as those of published debris pixels, 0 elsewhere; it names no other floating matter.
+
+    Each index lies between its 5 and 95 percentiles over spectra of the debris mixture of engine.practice.spectra.
+    """
+    ranges = np.percentile(indices(spectra_of("debris").T)[[0, 2]], (5, 95), axis=1)
+    found = indices(patch.reflectance)[[0, 2]]
+    inside = ((found >= ranges[0][:, None, None]) & (found <= ranges[1][:, None, None])).all(axis=0) & patch.observed
+    return np.stack([inside, np.zeros_like(inside)]).astype(np.float32)

@@ -1,0 +1,61 @@
+"""False detections on practice tiles that hold no debris."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from engine.practice import SceneOptions, make_tile
+from engine.prediction import Predictor
+
+__all__ = ["KINDS", "false_detections"]
+
+TILE, FIRST_SEED, PROCESSES = 256, 900_000, 2
+KINDS = {
+    "water, glint, foam, ships, cloud": ("debris", "sargassum", "organic"),
+    "the same, with Sargassum and natural organic material": ("debris",),
+}
+"""What is left out of the scenes: nothing is debris in either."""
+DENSITY = 0.5
+
+_state: dict[str, Predictor] = {}
+
+
+def false_detections(model: Path | None, tiles: int) -> dict[str, Any]:
+    """For each kind of scene: groups of 8-connected debris pixels per 100 km² of observed water."""
+    tasks = [(without, seed) for without in KINDS.values() for seed in range(FIRST_SEED, FIRST_SEED + tiles)]
+    with multiprocessing.get_context("spawn").Pool(PROCESSES, _start, (model,)) as workers:
+        counted = np.array(workers.map(_count, tasks, chunksize=8)).reshape(len(KINDS), tiles, -1).sum(axis=1)
+    result = {}
+    for name, (groups, pixels, water, *by_class) in zip(KINDS, counted.tolist(), strict=True):
+        result[name] = {
+            "tiles": tiles,
+            "water_km2": round(water / 1e4, 1),
+            "false_detections": groups,
+            "false_pixels": pixels,
+            "per_100_km2": round(groups / (water / 1e6), 2),
+            "false_pixels_by_class": {str(number): count for number, count in enumerate(by_class) if count},
+        }
+    return result
+
+
+def _start(model: Path | None) -> None:
+    torch.set_num_threads(1)
+    _state["predictor"] = Predictor(model)
+
+
+def _count(task: tuple[tuple[str, ...], int]) -> list[int]:
+    """Groups, pixels, observed water pixels, and flagged pixels by class."""
+    without, seed = task
+    predictor = _state["predictor"]
+    tile = make_tile(seed, TILE, SceneOptions(without=without, density=DENSITY))
+    probability = predictor.probabilities(tile.reflectance[None], tile.observed[None])[0, 0]
+    found = np.nan_to_num(probability) >= predictor.card.threshold
+    groups = int(ndimage.label(found, np.ones((3, 3)))[1])
+    water = int((tile.observed & (tile.classes != 16)).sum())
+    return [groups, int(found.sum()), water, *np.bincount(tile.classes[found], minlength=17).tolist()]

@@ -1,0 +1,151 @@
+"""The rule that sets a model's temperature and thresholds, from practice tiles and held-out real images.
+
+Precision cannot be had from real images whose other classes nobody labelled, nor recall from practice debris, which is
+cleaner than the sea's. So: the negatives of practice tiles, weighted as MARIDA's train and val labels are frequent; of
+the positives half the weight on labelled pixels of the held-out real images, half on practice ones; the threshold is
+that of best F1, raised where need be until at most 0.010 % of the unlabelled pixels of the held-out images are debris,
+counting only those farther than 3 pixels from labelled floating matter.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from engine import modelfile
+from engine.bands import MARIDA_ORDER
+from engine.evaluation import POSITIVE
+from engine.marida import patch_names, read_patch
+from engine.metrics import ScoreHistogram, Scores
+from engine.practice.scene import Tile
+from engine.prediction import Predictor
+from engine.training.data import TileSource
+from engine.training.pool import PoolTiles
+from engine.training.texture import fold_of
+from engine.training.validation import count_classes, fit_temperature, validate
+
+__all__ = ["MOST_UNLABELLED", "Calibration", "Choice", "calibrate", "choose", "far_unlabelled"]
+
+MOST_UNLABELLED = 1e-4
+DISTANCE = 3
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the rule gives."""
+
+    debris: float
+    floating: float
+    temperature: float
+    metrics: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Thresholds, and the two that the one of debris is the greater of: of best F1, and by unlabelled pixels."""
+
+    debris: float
+    floating: float
+    best: float
+    least: float
+
+
+class _Some(TileSource):
+    """Some tiles of a pool."""
+
+    def __init__(self, pool: PoolTiles, numbers: Sequence[int]) -> None:
+        self._pool, self._numbers = pool, numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def tile(self, index: int) -> Tile:
+        """Tile number `index` of them."""
+        return self._pool.tile(int(self._numbers[index]))
+
+
+def far_unlabelled(classes: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """Observed pixels without label, farther than 3 pixels from labelled floating matter."""
+    floating = np.isin(classes, POSITIVE["floating"])
+    near = ndimage.distance_transform_edt(~floating) <= DISTANCE if floating.any() else floating
+    return np.asarray(observed & (classes == 0) & ~near)
+
+
+def calibrate(path: Path, pool: PoolTiles, textures: Path, fold: int) -> Calibration:
+    """Temperature and thresholds of the model at `path`."""
+    network, card, _ = modelfile.load(path)
+    normalisation = torch.tensor(card.mean), torch.tensor(card.std)
+    source = _Some(pool, pool.numbers("validate-busy").tolist())
+    counts = count_classes(source, BATCH)
+    first = validate(network, source, card.classes, counts, normalisation, BATCH)
+    temperature = fit_temperature(first.logits, first.target, first.weight)
+    practice = validate(network, source, card.classes, counts, normalisation, BATCH, temperature=temperature)
+    real, unlabelled, pixels = _real(path, temperature / card.temperature, textures, fold)
+    choice = choose({"debris": practice.debris, "floating": practice.floating}, real, unlabelled)
+    debris, floating = choice.debris, choice.floating
+    share = unlabelled.at(debris)
+    metrics = {
+        "data": "practice tiles of other signature scenes, pixels weighted as MARIDA's labels, and held-out images of "
+        "marida_train; recall_real is that of their labelled debris",
+        "debris": {**_figures(practice.debris.at(debris)), "recall_real": round(real["debris"].at(debris).recall, 4),
+                   "pixels_real": pixels, "ece": round(practice.debris.calibration_error(), 5),
+                   "unlabelled_flagged_share": share.fp / max(share.fp + share.tn, 1),
+                   "best_threshold": choice.best, "least_threshold": choice.least},
+        "floating": {**_figures(practice.floating.at(floating)),
+                     "recall_real": round(real["floating"].at(floating).recall, 4)},
+        "flagged_share_by_class": {str(n): round(share, 5) for n, share in practice.flagged.items()},
+    }  # fmt: skip
+    return Calibration(debris, floating, temperature, metrics)
+
+
+def choose(practice: dict[str, ScoreHistogram], real: dict[str, ScoreHistogram], unlabelled: ScoreHistogram) -> Choice:
+    """The rule itself, on weighted histograms of practice pixels, of labelled and of far unlabelled real ones."""
+    joined = {name: _joined(practice[name], real[name]) for name in ("debris", "floating")}
+    flagged = np.cumsum(unlabelled.negative[::-1])[::-1] / max(unlabelled.negative.sum(), 1)
+    least = int(np.argmax(flagged <= MOST_UNLABELLED)) / unlabelled.bins
+    best = joined["debris"].best().threshold
+    floating = joined["floating"].best().threshold
+    return Choice(round(max(best, least), 4), round(floating, 4), best, least)
+
+
+def _figures(scores: Scores) -> dict[str, float]:
+    return {name: round(getattr(scores, name), 4) for name in ("f1", "precision", "recall", "iou")}
+
+
+def _joined(practice: ScoreHistogram, real: ScoreHistogram) -> ScoreHistogram:
+    """Practice negatives, and positives of both in equal weight."""
+    result = ScoreHistogram(practice.bins)
+    result.negative = practice.negative
+    total = practice.positive.sum()
+    share = 0.5 if real.positive.sum() else 0.0
+    result.positive = (1 - share) * practice.positive + share * total * real.positive / max(real.positive.sum(), 1)
+    return result
+
+
+def _real(
+    path: Path, temperature: float, textures: Path, fold: int
+) -> tuple[dict[str, ScoreHistogram], ScoreHistogram, int]:
+    """Histograms of labelled pixels by protocol, and of unlabelled ones; and how many debris pixels there are."""
+    predictor = Predictor(path)
+    predictor.card = dataclasses.replace(predictor.card, temperature=predictor.card.temperature * temperature)
+    labelled, unlabelled, pixels = {"debris": ScoreHistogram(), "floating": ScoreHistogram()}, ScoreHistogram(), 0
+    for number, name in enumerate(patch_names(textures)):
+        patch = read_patch(textures, name, MARIDA_ORDER) if fold_of(number) == fold else None
+        if patch is None:
+            continue
+        probability = predictor.probabilities(patch.reflectance[None], patch.observed[None])[0]
+        known, far = patch.observed & (patch.classes > 0), far_unlabelled(patch.classes, patch.observed)
+        truth = patch.classes[known]
+        pixels += int((truth == 1).sum())
+        labelled["debris"].add(probability[0][known], truth == 1)
+        labelled["floating"].add(probability.sum(axis=0)[known].clip(0, 1), np.isin(truth, POSITIVE["floating"]))
+        unlabelled.add(probability[0][far], np.zeros(int(far.sum()), dtype=bool))
+    return labelled, unlabelled, pixels
