@@ -31,7 +31,7 @@ from rasterio.windows import Window as RasterWindow
 from shapely.geometry.base import BaseGeometry
 
 from engine.bands import BandLabel, match_bands
-from engine.errors import OutputError, RasterError
+from engine.errors import BandError, OutputError, RasterError
 from engine.reflectance import Scaling, choose_scaling
 from engine.tiling import Window
 
@@ -211,6 +211,11 @@ def open_scene(
     with _open(path) as dataset:
         _check_grid(path, dataset.transform)
         usable = [i for i, kind in enumerate(dataset.colorinterp, 1) if kind != ColorInterp.alpha]
+        if mapping is None and len(usable) <= 4 < len(bands) and set(dataset.dtypes) == {"uint8"}:
+            raise BandError(
+                f"{path} has {len(usable)} bands of 8 bits: it is a picture made for viewing, whose colours are no "
+                "reflectance. Choose the product itself, or a raster with all of its bands."
+            )
         labels = [_label(dataset, index) for index in usable]
         indexes = [usable[number - 1] for number in match_bands(bands, labels, mapping)]
         whole = Grid(dataset.width, dataset.height, _transform(dataset), dataset.crs)
