@@ -10,6 +10,8 @@
     ├── DeviceError (RuntimeError)   "device"         the compute device asked for is not there
     ├── MemoryExhausted (MemoryError)"out_of_memory"  memory ran out; the message says what to lower
     ├── OutputError (OSError)        "output"         a result cannot be written
+    ├── TrainingError (ArithmeticError) "training"    the loss became no number, or nothing was learnt yet
+    ├── ResumeError (ValueError)     "resume"         a training cannot be gone on with
     └── Cancelled                    "cancelled"      the caller asked to stop; not a failure
 
 A message says what is wrong, where, and what to do; it is shown to a person as it stands.
@@ -29,6 +31,9 @@ __all__ = [
     "RasterError",
     "ReflectanceError",
     "RequestError",
+    "ResumeError",
+    "StopAsked",
+    "TrainingError",
 ]
 
 
@@ -92,7 +97,23 @@ class OutputError(EngineError, OSError):
     code = "output"
 
 
+class TrainingError(EngineError, ArithmeticError):
+    """A training went wrong by its numbers, or was stopped before it had learnt anything."""
+
+    code = "training"
+
+
+class ResumeError(EngineError, ValueError):
+    """A training cannot be gone on with: its state is missing, damaged, or of another network or other data."""
+
+    code = "resume"
+
+
 class Cancelled(EngineError):
     """The caller asked the job to stop."""
 
     code = "cancelled"
+
+
+class StopAsked(Cancelled):
+    """The caller asked a training to stop and to keep the best model so far; for other jobs it is a cancel."""

@@ -1,7 +1,8 @@
 """The engine as a child process: one JSON request in, JSON lines out. Protocol version 1.
 
 In, on standard input: one line `{"protocol": 1, "job": NAME, "request": {…}}`; later the line `cancel`, or the end of
-the input, stops the job (so it also stops when the caller dies).
+the input, stops the job (so it also stops when the caller dies). The line `stop` ends a training early, which then
+finishes as usual with the best model so far.
 
 Out, on standard output, one object a line, told apart by `type`:
     started   protocol, engine (version), pid
@@ -27,7 +28,7 @@ import traceback
 from typing import Any, TextIO
 
 from engine import __version__
-from engine.errors import Cancelled, EngineError, RequestError
+from engine.errors import Cancelled, EngineError, RequestError, StopAsked
 from engine.jobs import request_from_mapping, run
 
 __all__ = ["PROTOCOL", "Messages", "serve"]
@@ -72,25 +73,31 @@ class _Session:
 
     def __init__(self, messages: Messages) -> None:
         self._messages = messages
+        self._cancel = threading.Event()
         self._stop = threading.Event()
         self._last = -1.0
 
     def __call__(self, fraction: float, message: str) -> None:
-        if self._stop.is_set():
+        if self._cancel.is_set():
             raise Cancelled("The job was cancelled.")
+        if self._stop.is_set():
+            self._stop.clear()
+            raise StopAsked("The job was asked to stop.")
         now = time.monotonic()
         if now - self._last >= SECONDS_BETWEEN_PROGRESS or fraction >= 1:
             self._last = now
             self._messages.send("progress", fraction=round(fraction, 4), message=message)
 
     def watch(self, stream: TextIO) -> None:
-        """Wait for the line `cancel` or the end of the input, in a thread of its own."""
+        """Wait for the lines `cancel` and `stop`, or the end of the input, in a thread of its own."""
 
         def wait() -> None:
             for line in stream:
                 if line.strip() == "cancel":
                     break
-            self._stop.set()
+                if line.strip() == "stop":
+                    self._stop.set()
+            self._cancel.set()
 
         threading.Thread(target=wait, daemon=True, name="cancel").start()
 

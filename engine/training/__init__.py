@@ -1,7 +1,8 @@
-"""Training: the recipe of the original system, on practice scenes, with a model file at the end."""
+"""Training: the recipe of the original system on three sources of data, with a model file at the end."""
 
 from __future__ import annotations
 
-from engine.training.job import TrainingError, train
+from engine.training.job import train
+from engine.training.sources import inspect
 
-__all__ = ["TrainingError", "train"]
+__all__ = ["inspect", "train"]

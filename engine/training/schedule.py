@@ -26,13 +26,13 @@ class WeightAverage(Generic[Network]):
 
     def __init__(self, network: Network, decay: float = 0.998) -> None:
         self.network: Network = copy.deepcopy(network).eval()
-        self._decay, self._steps = decay, 0
+        self._decay, self.steps = decay, 0
 
     @torch.no_grad()
     def update(self, network: nn.Module) -> None:
         """Move a little towards `network`; faster in the first steps, whose start is of no worth."""
-        self._steps += 1
-        decay = min(self._decay, self._steps / (self._steps + 10))
+        self.steps += 1
+        decay = min(self._decay, self.steps / (self.steps + 10))
         for mine, other in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
             if mine.is_floating_point():
                 mine.lerp_(other, 1 - decay)

@@ -145,7 +145,9 @@ def _marida(request: InspectRequest, bands: tuple[str, ...], monitor: Monitor) -
         names = patch_names(folder, request.train_split)
         kept = patch_names(folder, request.validation_split)
         both = set(names) & set(kept)
-        if both:
+        if both and set(names) == set(kept):
+            log.warning("Both lists are the same: the scores say how well it was learnt by heart, and nothing else.")
+        elif both:
             raise DataError(
                 f"{len(both)} patch(es) are in both lists (first: {min(both)}): the lists must not overlap."
             )

@@ -1,0 +1,290 @@
+"""One training: data, network, optimiser, and what came of them epoch by epoch."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.errors import ResumeError, TrainingError
+from engine.losses import CombinedLoss, class_weights, weak_loss
+from engine.modelfile import ModelCard, ModelClass
+from engine.monitor import Monitor
+from engine.network import NetworkConfig, SEUNet
+from engine.prediction import normalise
+from engine.training.augment import jitter_of, turn
+from engine.training.data import Batch, batches
+from engine.training.distributed import Processes, SharedDropout, share_statistics
+from engine.training.grouping import lookup, table_for
+from engine.training.schedule import WeightAverage, rate_factor
+from engine.training.sources import TrainingData
+from engine.training.texture import WEAK
+from engine.training.validation import Reading, Validation, count_classes, validate
+from engine.training_jobs import TrainRequest
+
+__all__ = ["Progress", "Session", "network_for"]
+
+log = logging.getLogger(__name__)
+
+MAX_NORM = 1.0
+WEAK_SHARE = 2.0
+MEASURED_TILES = 200
+STRETCH, CONTRAST_WINDOWS, STEM = 8.0, (5, 15), 48
+SAME = (
+    "source", "positive_classes", "tile_size", "seed", "batch_size", "learning_rate", "weight_decay", "dropout",
+    "jitter", "epochs", "warmup_epochs",
+)  # fmt: skip
+"""Fields of a request that a training keeps when it goes on: with others the curve would be another one."""
+
+
+@dataclass
+class Progress:
+    """What a training has come to so far."""
+
+    epoch: int = 0
+    best_f1: float = -1.0
+    best_epoch: int = 0
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    """The log's lines."""
+
+
+def network_for(request: TrainRequest, bands: int, classes: int, start: SEUNet | None) -> SEUNet:
+    """The network that a request asks for, or the one to go on from, with the request's dropout."""
+    if start is not None:
+        start.config = dataclasses.replace(start.config, dropout=request.dropout)
+        return start
+    extras: dict[str, Any] = {"contrast_windows": CONTRAST_WINDOWS, "stretch": STRETCH, "stem": STEM}
+    sizes = {"bands": bands, "classes": classes, "width": request.width, "dropout": request.dropout}
+    return SEUNet(NetworkConfig(**sizes, **({} if request.plain else extras)))  # type: ignore[arg-type]
+
+
+def _mixed(request: TrainRequest, device: torch.device) -> bool:
+    """Whether to compute in bfloat16 where that is safe: on CUDA, and on CPUs that multiply it in hardware."""
+    if request.precision != "auto":
+        return request.precision == "mixed"
+    if device.type == "cpu":
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return device.type == "cuda"
+
+
+class Session:
+    """Everything that changes while a network learns."""
+
+    def __init__(
+        self,
+        request: TrainRequest,
+        data: TrainingData,
+        device: torch.device,
+        team: Processes,
+        start: tuple[SEUNet, ModelCard] | None = None,
+    ) -> None:
+        self.request, self.data, self.device, self.team = request, data, device, team
+        self.progress = Progress()
+        self.start = start[1] if start else None
+        self.classes: tuple[ModelClass, ...] = start[1].classes if start else data.classes
+        self.mixed = _mixed(request, device)
+        torch.manual_seed(request.seed)
+        self.generator = torch.Generator().manual_seed(request.seed)
+        network = network_for(request, len(data.bands), len(self.classes), start[0] if start else None)
+        network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average: WeightAverage[SEUNet] = WeightAverage(network)
+        self.best: dict[str, Tensor] = {}
+        self.network = network
+        self.network.dropout = SharedDropout(request.dropout, self.generator, team)  # type: ignore[assignment]
+        if team.count > 1:
+            share_statistics(self.network)
+        self.trained = team.wrap(self.network)
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), lr=request.learning_rate, weight_decay=request.weight_decay
+        )
+        table = table_for(self.classes, data.positive) if start else lookup(self.classes)
+        self.table = torch.from_numpy(table).to(device)
+        self.roles = {r: [i for i, c in enumerate(self.classes) if c.role == r] for r in ("debris", "floating")}
+        self.rate = 0.0
+
+    def prepare(self, monitor: Monitor) -> None:
+        """Count classes, and measure what normalises the bands: median and deviation, from some of the tiles."""
+        request, source = self.request, self.data.training
+        counts = np.zeros(256, dtype=np.int64)
+        values = []
+        chosen = np.random.default_rng([request.seed, 4]).permutation(len(source))[:MEASURED_TILES].tolist()
+        for number, batch in enumerate(batches(source, chosen, request.batch_size)):
+            monitor(number * request.batch_size / len(chosen), "Measuring the data")
+            counts += np.bincount(batch.classes.numpy().ravel(), minlength=256)
+            values.append(batch.reflectance.movedim(1, -1)[batch.observed][::17].numpy())
+        pixels = np.concatenate(values)
+        mean, std = np.median(pixels, axis=0), np.maximum(pixels.std(axis=0), 1e-4)
+        if self.start is not None:
+            # Weights that go on are worth something with their own normalisation only.
+            mean, std = (np.array(v, dtype=np.float32) for v in (self.start.mean, self.start.std))
+        self.mean, self.std = (torch.from_numpy(v.astype(np.float32)).to(self.device) for v in (mean, std))
+        counts[0] = 0
+        table = self.table.cpu().numpy()
+        by_channel = np.array([counts[table == channel].sum() for channel in range(len(self.classes))])
+        self.class_weights = class_weights(by_channel, self.data.power)
+        self.loss = CombinedLoss(self.class_weights).to(self.device)
+        self.kept_counts = count_classes(self.data.validation, request.batch_size)
+
+    def epoch(self, monitor: Monitor) -> float:
+        """One pass over the training tiles; returns the mean loss.
+
+        Raises:
+            TrainingError: the loss became no number.
+        """
+        request, number = self.request, self.progress.epoch
+        order = np.random.default_rng([request.seed, 3, number]).permutation(len(self.data.training))
+        if self.team.count > 1:
+            order = order[: len(order) // self.team.count * self.team.count]
+        self.generator.manual_seed(request.seed * 100_003 + number)
+        mine, size = self._mine(order), request.batch_size // self.team.count
+        steps = -(-len(order) // request.batch_size)
+        self.network.train()
+        total = 0.0
+        for step, batch in enumerate(batches(self.data.training, mine, size)):
+            monitor(step / steps, f"Epoch {number + 1} of {request.epochs}")
+            self.rate = request.learning_rate * rate_factor(
+                number + (step + 1) / steps, request.warmup_epochs, request.epochs
+            )
+            for group in self.optimiser.param_groups:
+                group["lr"] = self.rate
+            loss = self._step(batch)
+            total += loss
+            if not np.isfinite(loss):
+                raise TrainingError(
+                    f"The loss became {loss} in epoch {number + 1}, step {step + 1}: lower the learning rate (now "
+                    f"{request.learning_rate:g}), or look for strange numbers in the data."
+                )
+        return total / steps
+
+    def _mine(self, order: Any) -> list[int]:
+        """This process's tiles, batch by batch."""
+        size = self.request.batch_size
+        parts = [order[start : start + size] for start in range(0, len(order), size)]
+        return [int(index) for part in parts for index in part[self.team.part(len(part))]]
+
+    def _step(self, batch: Batch) -> float:
+        count, device = len(batch.reflectance) * self.team.count, self.device
+        here = self.team.part(count)
+        view = int(torch.randint(8, (1,), generator=self.generator))
+        gain, offset = jitter_of(count, len(self.data.bands), self.generator, self.request.jitter)
+        reflectance, observed, classes = turn(
+            batch.reflectance.to(device), batch.observed.to(device), batch.classes.to(device), view
+        )
+        x = normalise(reflectance * gain[here].to(device) + offset[here].to(device), observed, self.mean, self.std)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.mixed):
+            logits = self.trained(x.contiguous(memory_format=torch.channels_last))
+        weight = None
+        if batch.weight is not None:
+            weight = self.team.gather(turn(batch.weight.to(device), observed, observed, view)[0])
+        loss = self._loss(self.team.gather(logits.float()), self.team.gather(classes), weight)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), MAX_NORM)
+        self.optimiser.step()
+        self.average.update(self.network)
+        return float(loss.detach())
+
+    def _loss(self, logits: Tensor, classes: Tensor, weight: Tensor | None) -> Tensor:
+        loss: Tensor = self.loss(logits, self.table[classes.long()], weight)
+        weak = classes == WEAK
+        if bool(weak.any()):
+            probability = torch.softmax(logits, dim=1)[:, self.roles["debris"]].sum(dim=1)
+            loss = loss + WEAK_SHARE * weak_loss(probability, weak)
+        return loss
+
+    def validate(self, tick: Callable[[float], None], temperature: float = 1.0) -> Validation:
+        """What the averaged weights score on the validation tiles."""
+        return validate(
+            self.average.network, self.data.validation, self.classes, self.kept_counts, (self.mean, self.std),
+            self.request.batch_size, tick, temperature, self._reading(),
+        )  # fmt: skip
+
+    def _reading(self) -> Reading:
+        return Reading(
+            positive=self.data.positive, floating=self.data.floating, practice=self.data.practice,
+            table=self.table.cpu().numpy(), loss=self.loss, mixed=self.mixed,
+        )  # fmt: skip
+
+    @torch.inference_mode()
+    def mask(self, reflectance: Any, observed: Any, threshold: float, floating_threshold: float) -> Any:
+        """What the averaged weights say of one tile, uint8 (height, width): 1 debris, 2 other floating matter."""
+        x = normalise(
+            torch.from_numpy(reflectance)[None].to(self.device), torch.from_numpy(observed)[None].to(self.device),
+            self.mean, self.std,
+        )  # fmt: skip
+        probability = torch.softmax(self.average.network(x).float(), dim=1)[0]
+        debris = probability[self.roles["debris"]].sum(0)
+        floating = debris + probability[self.roles["floating"]].sum(0)
+        mask = torch.zeros_like(debris, dtype=torch.uint8)
+        if self.roles["floating"]:
+            mask[floating >= floating_threshold] = 2
+        mask[debris >= threshold] = 1
+        return mask.cpu().numpy()
+
+    def keep_best(self) -> None:
+        """Keep the averaged weights as they are now."""
+        self.best = copy.deepcopy(self.average.network.state_dict())
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All it takes to go on from the end of this epoch: tensors, and what JSON can say."""
+        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
+        tensors |= {f"average.{name}": value for name, value in self.average.network.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self.best.items()}
+        for number, values in self.optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{number}.{name}": torch.as_tensor(value) for name, value in values.items()}
+        tensors |= {"mean": self.mean, "std": self.std}
+        return tensors, {**asdict(self.progress), "identity": self.identity(), "steps": self.average.steps}
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a training to go on."""
+        same = {name: getattr(self.request, name) for name in SAME}
+        return {
+            "network": asdict(self.average.network.config),
+            "classes": [entry.name for entry in self.classes],
+            "data": self.data.fingerprint,
+            **{name: list(value) if isinstance(value, tuple) else value for name, value in same.items()},
+        }
+
+    def load(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Go on from a state.
+
+        Raises:
+            ResumeError: it is of another network, of other data, or of other settings; the message names them.
+        """
+        mine = _plain(self.identity())
+        other = [name for name in mine if values.get("identity", {}).get(name) != mine[name]]
+        if other:
+            told = "; ".join(
+                f"{name}: it has {values['identity'].get(name)}, asked for is {mine[name]}" for name in other
+            )
+            raise ResumeError(f"The training to go on with is another one ({told}). Set the same, or start anew.")
+
+        def part(name: str) -> dict[str, Tensor]:
+            return {key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{name}.")}
+
+        self.network.load_state_dict(part("network"))
+        self.average.network.load_state_dict(part("average"))
+        self.average.steps = int(values["steps"])
+        self.best = {name: value.to(self.device) for name, value in part("best").items()}
+        state: dict[int, dict[str, Tensor]] = {}
+        for key, value in part("optimiser").items():
+            number, name = key.split(".", 1)
+            state.setdefault(int(number), {})[name] = value
+        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
+        names = {entry.name for entry in dataclasses.fields(Progress)}
+        self.progress = Progress(**{name: value for name, value in values.items() if name in names})
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """As JSON gives it back: tuples become lists."""
+    import json
+
+    plain: dict[str, Any] = json.loads(json.dumps(values))
+    return plain
