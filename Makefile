@@ -70,10 +70,11 @@ evaluate: ## Score a model: DATA=<MARIDA-layout folder> [SPLIT=<list>] [MODEL=<f
 	@$(ENGINE_PYTHON) -m engine evaluate --data "$(DATA)" $(if $(SPLIT),--split "$(SPLIT)") \
 		$(if $(MODEL),--model "$(MODEL)") $(if $(PROTOCOL),--protocol "$(PROTOCOL)")
 
-bench: ## Measure speed against the bare network, and memory against the size of the scene.
+bench: ## Measure speed against the bare network, memory, and a whole Sentinel-2 product of 10980 x 10980 pixels (an hour).
 	@tools/setup.sh engine
 	@$(ENGINE_PYTHON) -m benchmarks.overhead
 	@$(ENGINE_PYTHON) -m benchmarks.memory
+	@$(ENGINE_PYTHON) -m benchmarks.product
 
 clean: ## Remove what was built; the environments stay.
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
