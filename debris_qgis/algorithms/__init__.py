@@ -1,11 +1,14 @@
 """The Processing algorithms, one class a file."""
 
+from .corrections import CorrectionsAlgorithm
 from .detect import DetectAlgorithm
 from .engine_status import EngineStatusAlgorithm
+from .evaluate import EvaluateAlgorithm
 from .export import ExportAlgorithm
 from .prepare import PrepareAlgorithm
 from .report import ReportAlgorithm
 from .simulate import SimulateAlgorithm
+from .train import TrainAlgorithm
 
 ALGORITHMS = (
     DetectAlgorithm,
@@ -14,4 +17,7 @@ ALGORITHMS = (
     EngineStatusAlgorithm,
     ExportAlgorithm,
     ReportAlgorithm,
+    CorrectionsAlgorithm,
+    TrainAlgorithm,
+    EvaluateAlgorithm,
 )

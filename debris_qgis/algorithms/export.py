@@ -102,9 +102,8 @@ class ExportAlgorithm(EngineAlgorithm):
     def prepareAlgorithm(self, parameters, context, feedback):  # noqa: N802
         """Take the rasters' paths in the main thread: a layer must not be touched in another."""
         layers = {name: self.parameterAsRasterLayer(parameters, name, context) for name in RASTERS}
-        for name, layer in layers.items():
-            if parameters.get(name) and layer is None:
-                raise QgsProcessingException(self.invalidRasterError(parameters, name))
+        # Said when it runs: what goes wrong while preparing has no message of its own in QGIS 3.22.
+        self._invalid = [name for name, layer in layers.items() if parameters.get(name) and layer is None]
         self._rasters = {name.lower(): layer.source() for name, layer in layers.items() if layer is not None}
         self._extents = [(layer.extent(), layer.crs()) for layer in layers.values() if layer is not None]
         return super().prepareAlgorithm(parameters, context, feedback)
@@ -117,6 +116,8 @@ class ExportAlgorithm(EngineAlgorithm):
             raise QgsProcessingException(str(error)) from error
 
     def _export(self, parameters, context, feedback):
+        for name in self._invalid:
+            raise QgsProcessingException(self.invalidRasterError(parameters, name))
         source = self._source(parameters, context)
         provenance = self._provenance(source, feedback)
         choice = CHOICES[self.parameterAsEnum(parameters, "DECISIONS", context)]

@@ -1,12 +1,13 @@
 """The results panel in QGIS's window: an entry of menu and toolbar that shows it, and the algorithms it asks for."""
 
-from qgis.core import QgsApplication, QgsStyle
+from qgis.core import QgsApplication, QgsProcessingException, QgsStyle
 from qgis.PyQt.QtCore import Qt
 from qgis.PyQt.QtGui import QIcon
 
 from ..about import ICON
 from ..compat import QAction
 from ..presentation import install_styles
+from .results_labels import make_labels, training_parameters
 from .results_panel import ResultsPanel
 from .results_summary import tr
 
@@ -38,11 +39,27 @@ class ResultsEntry:
         self.panel.deleteLater()
         self.action.deleteLater()
 
-    @staticmethod
-    def _open(algorithm: str, parameters: dict) -> None:
+    def _open(self, algorithm: str, parameters: dict) -> None:
         """Open an algorithm's dialog, filled in from the run that is looked at."""
         from qgis import processing
 
+        if algorithm == "debris:corrections":
+            self._correct()
+            return
         known = QgsApplication.processingRegistry().createAlgorithmById(algorithm)
         names = {definition.name() for definition in known.parameterDefinitions()}
         processing.execAlgorithmDialog(algorithm, {name: v for name, v in parameters.items() if name in names})
+
+    def _correct(self) -> None:
+        """Turn the decisions into labels, and open Train Model with them."""
+        from qgis import processing
+
+        run, bar = self.panel.run, self.iface.messageBar()
+        try:
+            labels = make_labels(run, self.panel.project)
+        except QgsProcessingException as error:
+            bar.pushWarning(tr(MENU), str(error))
+            return
+        bar.pushInfo(tr(MENU), tr("{} label(s) in the layer {}.").format(labels.featureCount(), labels.name()))
+        if QgsApplication.processingRegistry().algorithmById("debris:train") is not None:
+            processing.execAlgorithmDialog("debris:train", training_parameters(run, labels))

@@ -105,6 +105,10 @@ class ResultsPanel(QgsDockWidget):
         if self._scan is not None:
             self._scan.cancel()
         self.canvas.scene().removeItem(self._mark)
+        # Layers must not outlive QGIS in the hands of Python.
+        self.model.show(None, np.zeros(0, dtype=np.int64))
+        self.run = self.store = self.layers = self._scan = None
+        self.runs, self._scans = [], {}
 
     def refresh(self) -> None:
         """Look again which runs the project has, the largest area first; the one that is shown stays."""

@@ -126,6 +126,14 @@ def _number(text) -> Optional[float]:
         return None
 
 
+def model_of(model_sha256: str) -> Optional[Path]:
+    """Which of the plugin's own models has this checksum; None where none has."""
+    for candidate in sorted((ROOT / "engine" / "models").glob("*.safetensors")):
+        if _digest(candidate) == model_sha256:
+            return candidate
+    return None
+
+
 def card_of(model_sha256: str, path: str = "") -> Optional[dict]:
     """The card of the model that a result was made with: of `path` where named, else of the plugin's own models.
 

@@ -254,6 +254,8 @@ def test_what_cannot_be_exported_says_why_and_leaves_nothing(run, out, tmp_path,
     lost = write_run(tmp_path, epsg=None, name="lost_")
     with pytest.raises(QgsProcessingException, match="GeoJSON needs longitude and latitude"):
         export(lost, out)
+    with pytest.raises(QgsProcessingException, match="Could not load source layer for MASK"):
+        export({**run, "MASK": str(plain)}, out)
     assert list(out.iterdir()) == []
 
 
