@@ -3,7 +3,7 @@
     python -m tools.accuracy all   --data … --textures … --pool …     the bundled model and the baselines (minutes)
     python -m tools.accuracy seeds --data … --models A B C            models of seeds, each by its own thresholds
     python -m tools.accuracy loso  --data … --folder …                what tools/leave_one_scene_out.py wrote
-    python -m tools.accuracy ablation --data … --folder …             what tools/ablation.py wrote
+    python -m tools.accuracy ablation --data … --textures … --pool …  boosted trees that each lack something
     python -m tools.accuracy render                                   the files alone
 
 `make accuracy` runs `all`. The other sections cost hours of training, and stay as they were last measured.
@@ -22,6 +22,7 @@ import torch
 from engine.metrics import ScoreHistogram
 from engine.modelfile import BUNDLED_MODEL
 from engine.training.pool import PoolTiles
+from tools.accuracy.ablation import ablate
 from tools.accuracy.detectors import index_rule, network_detector, train_trees
 from tools.accuracy.pictures import draw_patches, draw_reliability, ranked
 from tools.accuracy.practice import false_detections
@@ -143,15 +144,9 @@ def _joined(parts: list[ScoreHistogram]) -> ScoreHistogram:
 
 
 def ablation(options: argparse.Namespace) -> dict[str, Any]:
-    """Short trainings that each leave something out."""
-    rows = []
-    for path in sorted(options.folder.glob("*.safetensors")):
-        detector, thresholds, predictor = network_detector(path)
-        found = summary(measure(detector, thresholds, options.data))
-        rows.append({"name": predictor.card.name, "strict": found["strict"], "floating": found["floating"],
-                     "seed": predictor.card.training["seed"], "steps": predictor.card.training["steps"],
-                     "far": found["unlabelled_far_flagged_percent"], "metrics": predictor.card.metrics})  # fmt: skip
-        say(f"{path.name}: {found['strict']['f1']}")
+    """Boosted trees that each lack something."""
+    pool = PoolTiles(options.pool)
+    rows = ablate(pool, options.textures, options.data, 0, options.tree_tiles, (0, 1, 2), say)
     return {"ablation": rows}
 
 

@@ -9,6 +9,7 @@ rule. Trees: Breiman 2001 (doi 10.1023/A:1010933404324) on single pixels, as MAR
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,19 @@ from engine.training.texture import FOLDS, WEAK, fold_of
 from tools.accuracy.scoring import Detector
 from tools.thresholds import choose, far_unlabelled
 
-__all__ = ["TreeDetector", "features", "index_rule", "network_detector", "train_trees"]
+__all__ = [
+    "INDEX_COLUMNS", "WINDOW_COLUMNS", "Pixels", "TreeDetector", "boosted", "features", "index_rule",
+    "network_detector", "sample", "train_trees",
+]  # fmt: skip
 
-# Groups that trees tell apart; 0 what nobody labelled, of weight WEAK_WEIGHT.
 PER_TILE, WEAK_WEIGHT = 25, 0.4
 WINDOWS = (3, 7, 15)
+INDEX_COLUMNS = tuple(range(11, 15))
+WINDOW_COLUMNS = tuple(range(15, 61))
+# The groups that trees tell apart, by class: clear, debris, Sargassum, natural organic material, foam.
+DEBRIS = 1
+GROUPS = np.zeros(17, dtype=int)
+GROUPS[[1, 2, 3, 4, 9]] = [DEBRIS, 2, 2, 3, 4]
 
 
 def network_detector(path: Path | None) -> tuple[Detector, dict[str, float], Predictor]:
@@ -72,12 +81,31 @@ def features(reflectance: np.ndarray, windows: bool) -> np.ndarray:
     return np.concatenate(parts).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class Pixels:
+    """A table of pixels."""
+
+    table: np.ndarray
+    """(pixels, features)"""
+    classes: np.ndarray
+    """(pixels,): MARIDA's numbers, 16 land, 0 real ones that nobody labelled."""
+    real: np.ndarray
+    """(pixels,), bool: from a real image, or from something painted on one."""
+
+
 class TreeDetector:
     """A classifier of pixels: probabilities of debris, and of the other classes of the floating protocol."""
 
     def __init__(self, classifier: Any, windows: bool) -> None:
         self.classifier, self.windows = classifier, windows
         self.thresholds = {"strict": 0.5, "floating": 0.5}
+
+    def fit(self, pixels: Pixels) -> None:
+        """Learn groups of classes; rare classes weigh more, what nobody labelled weighs less."""
+        counts = np.bincount(pixels.classes, minlength=17)
+        weight = 1 / np.sqrt(np.maximum(counts, 1))
+        weight[0] *= WEAK_WEIGHT
+        self.classifier.fit(pixels.table, GROUPS[pixels.classes], sample_weight=(weight / weight.max())[pixels.classes])
 
     def __call__(self, patch: LabelledPatch) -> np.ndarray:
         """Probabilities of a patch, as a Detector."""
@@ -93,9 +121,17 @@ class TreeDetector:
     def pixels(self, table: np.ndarray) -> np.ndarray:
         """Probabilities (pixels, 2) of rows of features."""
         classes = self.classifier.predict_proba(table)
-        numbers = self.classifier.classes_
-        floating = np.isin(numbers, [n for n in POSITIVE["floating"] if n != 1])
-        return np.stack([classes[:, numbers == 1].sum(axis=1), classes[:, floating].sum(axis=1)], axis=1)
+        groups = self.classifier.classes_
+        debris = classes[:, groups == DEBRIS].sum(axis=1)
+        return np.stack([debris, classes[:, groups > DEBRIS].sum(axis=1)], axis=1)
+
+
+def boosted(seed: int) -> Any:
+    """LightGBM as it is measured here."""
+    return LGBMClassifier(
+        n_estimators=200, num_leaves=31, learning_rate=0.08, min_child_samples=40, subsample=0.8, subsample_freq=1,
+        colsample_bytree=0.6, n_jobs=2, random_state=seed, verbosity=-1, deterministic=True, force_row_wise=True,
+    )  # fmt: skip
 
 
 def train_trees(
@@ -105,27 +141,19 @@ def train_trees(
     windows = kind.endswith("windows")
     rng = np.random.default_rng([seed, 21])
     numbers = rng.permutation(pool.numbers("train", without_fold=fold))[:tiles]
-    table, labels, weights = sample(pool, numbers.tolist(), windows, rng)
-    say(f"{kind}: {len(labels)} pixels of {len(numbers)} tiles")
-    classifier: Any
-    if kind == "forest":
-        classifier = RandomForestClassifier(125, max_depth=20, min_samples_leaf=3, n_jobs=-1, random_state=seed)
-    else:
-        classifier = LGBMClassifier(
-            n_estimators=250, num_leaves=31, learning_rate=0.06, min_child_samples=40, subsample=0.8, subsample_freq=1,
-            colsample_bytree=0.6, n_jobs=-1, random_state=seed, verbosity=-1, deterministic=True, force_row_wise=True,
-        )  # fmt: skip
-    classifier.fit(table, labels, sample_weight=weights)
-    detector = TreeDetector(classifier, windows)
+    pixels = sample(pool, numbers.tolist(), windows, rng)
+    say(f"{kind}: {len(pixels.classes)} pixels of {len(numbers)} tiles")
+    forest = RandomForestClassifier(125, max_depth=20, min_samples_leaf=3, n_jobs=2, random_state=seed)
+    detector = TreeDetector(forest if kind == "forest" else boosted(seed), windows)
+    detector.fit(pixels)
     _calibrate(detector, pool, textures, fold)
     return detector
 
 
-def sample(
-    pool: PoolTiles, numbers: Sequence[int], windows: bool, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Features, classes and weights of some pixels of each class and tile. What nobody labelled is class 0."""
-    rows, labels = [], []
+def sample(pool: PoolTiles, numbers: Sequence[int], windows: bool, rng: np.random.Generator) -> Pixels:
+    """Some pixels of each class and tile."""
+    rows, labels, real = [], [], []
+    textures = pool.numbers("train-texture")
     for number in numbers:
         tile = pool.tile(number)
         table = features(tile.reflectance, windows)
@@ -134,11 +162,8 @@ def sample(
             chosen = places[rng.permutation(len(places))[:PER_TILE]]
             rows.append(table[:, chosen[:, 0], chosen[:, 1]].T)
             labels.append(np.full(len(chosen), 0 if name == WEAK else name))
-    found = np.concatenate(labels)
-    counts = np.bincount(found, minlength=17)
-    weight = 1 / np.sqrt(np.maximum(counts, 1))
-    weight[0] *= WEAK_WEIGHT
-    return np.concatenate(rows), found, (weight / weight.max())[found]
+            real.append(np.full(len(chosen), number in textures))
+    return Pixels(np.concatenate(rows), np.concatenate(labels), np.concatenate(real))
 
 
 def _calibrate(detector: TreeDetector, pool: PoolTiles, textures: Path, fold: int) -> None:

@@ -1,0 +1,68 @@
+"""The rule for thresholds, and what the accuracy page says of counts."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.metrics import ScoreHistogram
+from tools.accuracy.report import _table
+from tools.accuracy.scoring import difference, interval, reliability, scores
+from tools.thresholds import MOST_UNLABELLED, choose, far_unlabelled
+
+
+def _histogram(positive: list[float], negative: list[float]) -> ScoreHistogram:
+    result = ScoreHistogram()
+    for values, truth in ((positive, True), (negative, False)):
+        result.add(np.array(values, dtype=np.float32), np.full(len(values), truth))
+    return result
+
+
+def _both(histogram: ScoreHistogram) -> dict[str, ScoreHistogram]:
+    return {"debris": histogram, "floating": histogram}
+
+
+def test_the_threshold_parts_positives_from_practice_negatives():
+    practice, real = _histogram([0.9, 0.8], [0.1, 0.2]), _histogram([0.6], [])
+    choice = choose(_both(practice), _both(real), _histogram([], [0.01] * 10))
+    assert 0.2 < choice.debris <= 0.6
+
+
+def test_flagged_unlabelled_pixels_raise_the_threshold():
+    practice, real = _histogram([0.9, 0.8], [0.1, 0.2]), _histogram([0.6], [])
+    crowd = _histogram([], [0.7] * 50 + [0.0] * 10_000)
+    choice = choose(_both(practice), _both(real), crowd)
+    assert choice.debris > 0.7 > choice.best
+    assert crowd.at(choice.debris).fp / 10_050 <= MOST_UNLABELLED
+    assert choice.floating == pytest.approx(choice.best, abs=1e-3)
+
+
+def test_far_means_more_than_three_pixels_from_labelled_floating_matter():
+    classes = np.zeros((9, 9), dtype=np.uint8)
+    classes[4, 4], classes[0, 0] = 3, 7
+    far = far_unlabelled(classes, np.ones((9, 9), dtype=bool))
+    assert not far[4, 1]
+    assert far[4, 0]
+    assert not far[0, 0]
+
+
+def test_scores_and_intervals_come_from_counts():
+    found = {"a": np.array([8, 2, 2, 100]), "b": np.array([8, 2, 2, 100])}
+    assert scores(found["a"])["f1"] == pytest.approx(0.8)
+    assert interval(found) == [0.8, 0.8]
+    worse = {"a": np.array([5, 5, 5, 100]), "b": np.array([5, 5, 5, 100])}
+    assert difference(found, worse) == [0.3, 0.3]
+
+
+def test_an_honest_probability_lies_on_the_line():
+    rng = np.random.default_rng(0)
+    p = rng.random(200_000).astype(np.float32)
+    histogram = ScoreHistogram()
+    histogram.add(p, rng.random(len(p)) < p)
+    for pixels, mean, share in reliability(histogram):
+        assert pixels > 15_000
+        assert share == pytest.approx(mean, abs=0.02)
+
+
+def test_tables_are_markdown():
+    assert _table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n"

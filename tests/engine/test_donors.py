@@ -1,0 +1,81 @@
+"""Real matter is cut out whole and pasted onto water, on whole 20 m cells; a pool of tiles is what its parts say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.marida import LabelledPatch
+from engine.practice.scene import SceneOptions
+from engine.training.donors import Donor, cut_donors, paste
+from engine.training.pool import Part, PoolTiles, make_pool
+from engine.training.texture import FOLDS, TextureTiles
+
+
+def _patch() -> LabelledPatch:
+    """Dark water with one bright line of debris, whose 20 m bands come in blocks."""
+    reflectance = np.full((11, 64, 64), 0.02, dtype=np.float32)
+    classes = np.zeros((64, 64), dtype=np.uint8)
+    classes[20, 11:17] = 1
+    reflectance[:, 20, 11:17] += 0.05
+    reflectance[4, 20:22, 10:18] = 0.06
+    return LabelledPatch("S2_x_0", "S2_x", reflectance, np.ones((64, 64), bool), classes, np.zeros_like(classes))
+
+
+def test_a_donor_is_the_excess_over_water_on_whole_cells():
+    (donor,) = cut_donors([_patch()])
+    assert donor.classes.shape[0] % 2 == donor.classes.shape[1] % 2 == 0
+    assert (donor.classes == 1).sum() == 6
+    assert donor.excess[7][donor.classes == 1] == pytest.approx(0.05, abs=1e-6)
+    assert abs(donor.excess[7][donor.share == 0]).max(initial=0) < 1e-6
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_pasting_keeps_labels_and_blocks(seed: int):
+    (donor,) = cut_donors([_patch()])
+    image, classes = np.full((11, 32, 32), 0.03, dtype=np.float32), np.full((32, 32), 7, dtype=np.uint8)
+    assert paste(np.random.default_rng(seed), donor, image, classes)
+    assert (classes == 1).sum() == 6
+    assert image[7][classes == 1].min() > image[7][classes == 7].max()
+    assert set(np.unique(classes)) == {0, 1, 7}
+    full = (image[4] > 0.035).reshape(16, 2, 16, 2).sum(axis=(1, 3))
+    assert set(np.unique(full)) <= {0, 4}
+
+
+def test_nothing_is_pasted_onto_land_or_beyond_the_tile():
+    (donor,) = cut_donors([_patch()])
+    land, classes = np.full((11, 32, 32), 0.3, dtype=np.float32), np.full((32, 32), 16, dtype=np.uint8)
+    assert not paste(np.random.default_rng(0), donor, land, classes)
+    assert (land == np.float32(0.3)).all()
+    assert (classes == 16).all()
+    wide = Donor(np.zeros((11, 4, 40), np.float32), np.ones((4, 40), np.float32), np.ones((4, 40), np.uint8))
+    small = np.full((11, 16, 16), 0.03, dtype=np.float32)
+    assert not paste(np.random.default_rng(0), wide, small, np.full((16, 16), 7, dtype=np.uint8))
+
+
+def test_a_pool_is_the_same_in_any_number_of_processes(tmp_path: Path):
+    parts = [
+        Part(name="train-busy", count=5, size=32, seed=3, options=SceneOptions()),
+        Part(name="validate-busy", count=3, size=32, seed=4, options=SceneOptions()),
+    ]
+    for name, processes in (("one", 1), ("two", 2)):
+        make_pool(tmp_path / name, parts, processes, lambda share: None)
+    one, two = PoolTiles(tmp_path / "one"), PoolTiles(tmp_path / "two")
+    assert len(one) == 8
+    assert one.numbers("validate").tolist() == [5, 6, 7]
+    for index in range(8):
+        assert np.array_equal(one.tile(index).reflectance, two.tile(index).reflectance)
+        assert np.array_equal(one.tile(index).classes, two.tile(index).classes)
+
+
+def test_folds_share_no_real_image(marida: Path):
+    folder = marida.parent / "marida_train"
+    if not folder.is_dir():
+        pytest.skip("no marida_train beside the project")
+    names = [
+        {patch.name for patch in TextureTiles(folder, None, 1, 64, 0, SceneOptions(), fold)._patches}
+        for fold in range(FOLDS)
+    ]
+    assert sum(len(one) for one in names) == len(set.union(*names))
