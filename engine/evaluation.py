@@ -1,32 +1,39 @@
-"""The job that measures a model on a folder in MARIDA's layout, by MARIDA's strict or floating protocol.
+"""The job that measures a model on labels: a folder in MARIDA's layout, or rasters with class rasters or polygons.
 
-Positive are class 1 (strict), or 1, 2, 3, 4 and 9 (floating); negative are all other labelled pixels; not labelled (0)
-and not observed pixels count nowhere. Counts are pooled over all pixels of all patches.
+Positive are class 1 (strict), or 1, 2, 3, 4 and 9 (floating), or the classes named; negative are all other labelled
+pixels; not labelled (0) and not observed pixels count nowhere. Counts are pooled over all pixels of all patches.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from engine.bands import parse_mapping
 from engine.errors import DataError
 from engine.jobs import EvaluateRequest, EvaluateResult
+from engine.labels import LabelSource, labels_on_grid, patch_windows
 from engine.marida import LabelledPatch, patch_names, read_patch
-from engine.metrics import Scores
+from engine.metrics import ScoreHistogram, Scores, bootstrap_f1
 from engine.monitor import Monitor, silent
 from engine.practice.job import CLASS_NAMES
 from engine.prediction import Predictor
+from engine.raster import gdal_settings, open_scene
+from engine.tiling import Window
 
-__all__ = ["POSITIVE", "ScoredPatch", "evaluate", "score_patches"]
+__all__ = ["POSITIVE", "ScoredPatch", "evaluate", "score_patches", "score_rasters"]
 
 log = logging.getLogger(__name__)
 
 POSITIVE = {"strict": (1,), "floating": (1, 2, 3, 4, 9)}
+SIDE, MARGIN = 256, 64
+"""Pixels: of the patches that rasters are cut to, and of what the network sees around them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,35 +49,45 @@ def evaluate(request: EvaluateRequest, monitor: Monitor = silent) -> EvaluateRes
     """Score a model on labelled patches, with the threshold that Detect would use.
 
     Raises:
-        DataError: the folder has no patches, or none with both kinds of pixel.
+        DataError: there are no labels, or none with both kinds of pixel.
         ModelError: the model cannot be used.
         Cancelled: by the monitor.
     """
     predictor = Predictor(request.model, request.device)
-    strict = request.protocol == "strict"
+    strict = request.protocol == "strict" or request.positive_classes is not None
     own = predictor.card.threshold if strict else predictor.card.floating_threshold
     threshold = own if request.threshold is None else request.threshold
-    tally = _Tally(POSITIVE[request.protocol])
-    patches = 0
-    for scored in score_patches(Path(request.data), request.split, predictor, monitor):
-        probability = scored.probability[0] if strict else scored.probability.sum(axis=0)
-        with np.errstate(invalid="ignore"):
-            tally.add(scored.patch.classes, probability >= threshold, np.isfinite(probability))
-        patches += 1
+    positive = request.positive_classes or POSITIVE[request.protocol]
+    tally = _Tally(positive)
+    with gdal_settings():
+        scored = (
+            score_patches(Path(request.data), request.split, predictor, monitor)
+            if request.data
+            else score_rasters(request, predictor, monitor)
+        )
+        for patch in scored:
+            tally.add(patch.patch, patch.probability[0] if strict else patch.probability.sum(axis=0), threshold)
     scores = tally.scores(threshold)
     if not scores.tp + scores.fn or not scores.fp + scores.tn:
-        raise DataError(f"{request.data} has no labelled pixels of both kinds: look at its labels (_cl.tif).")
+        place = request.data or ", ".join(request.labels)
+        raise DataError(f"{place} has no labelled pixels of both kinds: look at its labels.")
+    interval, drawn = tally.interval()
+    negative = {n for n in range(1, 256) if n not in positive}
     return EvaluateResult(
         precision=scores.precision,
         recall=scores.recall,
         f1=scores.f1,
         iou=scores.iou,
         threshold=threshold,
-        protocol=request.protocol,
-        patches=patches,
+        protocol="own classes" if request.positive_classes else request.protocol,
+        patches=tally.patches,
         counts={name: int(getattr(scores, name)) for name in ("tp", "fp", "fn", "tn")},
         flagged_by_class=_named(tally.flagged),
         pixels_by_class=_named(tally.pixels),
+        false_positives=_named(tally.flagged, negative),
+        interval=interval,
+        interval_by=drawn,
+        ece=tally.histogram.calibration_error(),
         unlabelled_flagged_share=float(tally.flagged[0] / max(tally.pixels[0], 1)),
         model_name=predictor.card.name,
         model_sha256=predictor.sha256,
@@ -89,30 +106,82 @@ def score_patches(
             yield ScoredPatch(patch, predictor.probabilities(patch.reflectance[None], patch.observed[None])[0])
 
 
+def score_rasters(request: EvaluateRequest, predictor: Predictor, monitor: Monitor = silent) -> Iterator[ScoredPatch]:
+    """Predict where rasters have labels, in patches of 256 pixels with what lies around them."""
+    mapping = parse_mapping(request.bands) if request.bands else None
+    for number, path in enumerate(request.rasters):
+        labelled = request.labels[number if len(request.labels) > 1 else 0]
+        with open_scene(
+            path, predictor.card.bands, mapping=mapping, scale=request.scale, offset=request.offset
+        ) as scene:
+            source = LabelSource(labelled, request.label_field, request.label_layer)
+            labels = labels_on_grid(source, scene.grid)
+            windows = patch_windows(labels, SIDE)
+            for done, window in enumerate(windows):
+                monitor((number + done / len(windows)) / len(request.rasters), f"Raster {number + 1}, patch {done + 1}")
+                # The network sees what lies around, as it does in Detect.
+                top, left = min(MARGIN, window.row), min(MARGIN, window.col)
+                around = Window(window.row - top, window.col - left, SIDE + top + MARGIN, SIDE + left + MARGIN)
+                reflectance, observed = scene.read(around)
+                probability = predictor.probabilities(reflectance[None], observed[None])[0]
+                inner = (..., slice(top, top + SIDE), slice(left, left + SIDE))
+                part = labels[window.row : window.row + SIDE, window.col : window.col + SIDE]
+                classes = np.pad(part, [(0, SIDE - part.shape[0]), (0, SIDE - part.shape[1])])
+                seen = observed[inner]
+                classes = np.where(seen, classes, 0).astype(np.uint8)
+                name = f"{scene.name}+{window.row}+{window.col}"
+                patch = LabelledPatch(name, scene.name, reflectance[inner], seen, classes, np.zeros_like(classes))
+                yield ScoredPatch(patch, probability[inner])
+
+
 class _Tally:
-    """Pixels and flagged pixels by class, 0 being not labelled."""
+    """Pixels and flagged pixels by class, 0 being not labelled; and by scene and patch, for the interval."""
 
     def __init__(self, positive: tuple[int, ...]) -> None:
         self._positive = list(positive)
         self.pixels = np.zeros(256, dtype=np.int64)
         self.flagged = np.zeros(256, dtype=np.int64)
+        self.histogram = ScoreHistogram()
+        self.patches = 0
+        self._by_patch: dict[tuple[str, str], npt.NDArray[np.int64]] = {}
 
-    def add(
-        self, classes: npt.NDArray[np.uint8], flagged: npt.NDArray[np.bool_], observed: npt.NDArray[np.bool_]
-    ) -> None:
-        self.pixels += np.bincount(classes[observed], minlength=256)
-        self.flagged += np.bincount(classes[observed & flagged], minlength=256)
+    def add(self, patch: LabelledPatch, probability: npt.NDArray[np.float32], threshold: float) -> None:
+        """Count one patch; `probability` is NaN where nothing was observed."""
+        observed = np.isfinite(probability)
+        with np.errstate(invalid="ignore"):
+            hits = probability >= threshold
+        pixels = np.bincount(patch.classes[observed], minlength=256)
+        flagged = np.bincount(patch.classes[observed & hits], minlength=256)
+        labelled = observed & (patch.classes > 0)
+        self.histogram.add(probability[labelled].clip(0, 1), np.isin(patch.classes[labelled], self._positive))
+        self.pixels += pixels
+        self.flagged += flagged
+        self.patches += 1
+        self._by_patch[patch.scene, patch.name] = self._counts(pixels, flagged)
 
-    def scores(self, threshold: float) -> Scores:
+    def _counts(self, pixels: npt.NDArray[np.int64], flagged: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """True positives, false positives, false negatives, true negatives."""
         positive = np.zeros(256, dtype=bool)
         positive[self._positive] = True
         negative = ~positive
         negative[0] = False
-        tp, fp = int(self.flagged[positive].sum()), int(self.flagged[negative].sum())
-        return Scores(threshold, tp, fp, int(self.pixels[positive].sum()) - tp, int(self.pixels[negative].sum()) - fp)
+        tp, fp = flagged[positive].sum(), flagged[negative].sum()
+        return np.array([tp, fp, pixels[positive].sum() - tp, pixels[negative].sum() - fp], dtype=np.int64)
+
+    def scores(self, threshold: float) -> Scores:
+        return Scores(threshold, *(int(count) for count in self._counts(self.pixels, self.flagged)))
+
+    def interval(self) -> tuple[tuple[float, float], str]:
+        """The bootstrap interval of F1, and what was drawn."""
+        scenes: dict[str, npt.NDArray[np.int64]] = defaultdict(lambda: np.zeros(4, dtype=np.int64))
+        for (scene, _), counts in self._by_patch.items():
+            scenes[scene] += counts
+        if len(scenes) > 1:
+            return bootstrap_f1(list(scenes.values())), "scenes"
+        return bootstrap_f1(list(self._by_patch.values())), "patches"
 
 
-def _named(counts: npt.NDArray[np.int64]) -> dict[str, int]:
+def _named(counts: npt.NDArray[np.int64], only: Iterable[int] = range(256)) -> dict[str, int]:
     """Counts by class name, of the classes that are not 0."""
-    names = dict(enumerate(CLASS_NAMES))
-    return {names.get(number, f"class {number}"): int(count) for number, count in enumerate(counts) if count}
+    names, wanted = dict(enumerate(CLASS_NAMES)), set(only)
+    return {names.get(n, f"class {n}"): int(count) for n, count in enumerate(counts) if count and n in wanted}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Scores", "ScoreHistogram"]
+__all__ = ["ScoreHistogram", "Scores", "bootstrap_f1"]
 
 Counts = npt.NDArray[np.float64]
+DRAWS = 2000
 
 
 @dataclass(frozen=True)
@@ -101,3 +103,18 @@ class ScoreHistogram:
         pixels = np.bincount(group, total, groups)
         gap = np.abs(np.bincount(group, self.positive, groups) - np.bincount(group, total * centre, groups))
         return float(gap.sum() / pixels.sum())
+
+
+def bootstrap_f1(groups: Sequence[npt.NDArray[np.int64]], draws: int = DRAWS, seed: int = 0) -> tuple[float, float]:
+    """95 % percentile interval of F1 over draws of whole groups with replacement (Efron 1979).
+
+    Args:
+        groups: (tp, fp, fn, tn) of each scene.
+        draws: how many.
+        seed: the same gives the same interval.
+    """
+    counts = np.stack(groups).astype(np.float64)
+    drawn = counts[np.random.default_rng(seed).integers(0, len(counts), (draws, len(counts)))].sum(axis=1)
+    f1 = 2 * drawn[:, 0] / np.maximum(2 * drawn[:, 0] + drawn[:, 1] + drawn[:, 2], 1)
+    low, high = np.percentile(f1, [2.5, 97.5])
+    return round(float(low), 4), round(float(high), 4)

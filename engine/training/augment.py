@@ -32,8 +32,9 @@ def jitter(reflectance: Tensor, generator: torch.Generator, strength: float = 1.
         generator: on the CPU, so that the same seed gives the same numbers on any device.
         strength: factor on all changes; 0 leaves the images as they are.
     """
-    gain, offset = (part.to(reflectance.device) for part in jitter_of(*reflectance.shape[:2], generator, strength))
-    return reflectance * gain + offset
+    batch, bands = reflectance.shape[:2]
+    gain, offset = jitter_of(batch, bands, generator, strength)
+    return reflectance * gain.to(reflectance.device) + offset.to(reflectance.device)
 
 
 def jitter_of(batch: int, bands: int, generator: torch.Generator, strength: float = 1.0) -> tuple[Tensor, Tensor]:

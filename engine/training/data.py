@@ -78,7 +78,7 @@ class KeptTiles:
         kept = self._kept.get(index)
         if kept is None:
             made = self._source.tile(index)
-            kept = replace(made, reflectance=made.reflectance.astype(np.float16))  # type: ignore[arg-type]
+            kept = replace(made, reflectance=made.reflectance.astype(np.float16))
             size = kept.reflectance.nbytes + kept.classes.nbytes + kept.observed.nbytes
             if self._room >= size:
                 self._room -= size

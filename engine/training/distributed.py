@@ -43,7 +43,7 @@ class Processes:
         if self.count == 1:
             return x
         if x.is_floating_point():
-            return torch.cat(list(across.all_gather(x.contiguous())))
+            return torch.cat(list(across.all_gather(x.contiguous())))  # type: ignore[no-untyped-call]
         parts = [torch.empty_like(x) for _ in range(self.count)]
         dist.all_gather(parts, x.contiguous())
         return torch.cat(parts)
@@ -84,16 +84,17 @@ class SharedBatchNorm(nn.BatchNorm2d):
             return super().forward(x)
         wide = x.float()
         pixels = wide.numel() // wide.shape[1] * dist.get_world_size()
-        mean = across.all_reduce(wide.sum((0, 2, 3))) / pixels
+        mean = across.all_reduce(wide.sum((0, 2, 3))) / pixels  # type: ignore[no-untyped-call]
         centred = wide - mean[:, None, None]
-        variance = across.all_reduce((centred * centred).sum((0, 2, 3))) / pixels
+        variance = across.all_reduce((centred * centred).sum((0, 2, 3))) / pixels  # type: ignore[no-untyped-call]
         with torch.no_grad():
             momentum = self.momentum or 0.0
             if self.running_mean is not None and self.running_var is not None:
                 self.running_mean.lerp_(mean, momentum)
                 self.running_var.lerp_(variance * (pixels / max(pixels - 1, 1)), momentum)
         normal = centred * torch.rsqrt(variance + self.eps)[:, None, None]
-        return (normal * self.weight[:, None, None] + self.bias[:, None, None]).to(x.dtype)
+        scaled: Tensor = normal * self.weight[:, None, None] + self.bias[:, None, None]
+        return scaled.to(x.dtype)
 
 
 def share_statistics(network: nn.Module) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,7 +54,14 @@ class PatchTiles:
     @property
     def counts(self) -> npt.NDArray[np.int64]:
         """Labelled pixels by number, (256,)."""
-        return np.sum([patch.counts for patch in self.patches], axis=0)
+        return _total(self.patches)
+
+
+def _total(patches: Sequence[Patch]) -> npt.NDArray[np.int64]:
+    total = np.zeros(256, dtype=np.int64)
+    for patch in patches:
+        total += patch.counts
+    return total
 
 
 def cut(
@@ -83,7 +90,7 @@ def cut(
             height, width = classes[part].shape
             edge = [(0, size - height), (0, size - width)]
             tile = Tile(
-                np.pad(reflectance[part], [(0, 0), *edge]).astype(np.float16),  # type: ignore[arg-type]
+                np.pad(reflectance[part], [(0, 0), *edge]).astype(np.float16),
                 np.pad(classes[part], edge),
                 np.pad(observed[part], edge),
                 None if weight is None else np.pad(weight[part], edge),
@@ -106,7 +113,7 @@ def split_by_scene(
     pixels = {scene: np.zeros(2) for scene in scenes}
     for patch in patches:
         pixels[patch.scene] += (patch.counts[list(positive)].sum(), patch.counts.sum())
-    total = sum(pixels.values())
+    total = np.sum(list(pixels.values()), axis=0)
     if sum(bool(pixels[scene][0]) for scene in scenes) < 2:
         raise DataError(
             f"Pixels of the classes {', '.join(map(str, positive))} lie in fewer than two scenes, so none can be kept "
@@ -116,7 +123,7 @@ def split_by_scene(
     best: tuple[float, frozenset[str]] | None = None
     for _ in range(400):
         kept = frozenset(s for s in scenes if rng.random() < share)
-        got = sum((pixels[scene] for scene in kept), np.zeros(2))
+        got = np.sum([np.zeros(2), *(pixels[scene] for scene in kept)], axis=0)
         if got[0] == 0 or got[0] == total[0]:
             continue
         miss = abs(got[0] / total[0] - share) + 0.3 * abs(got[1] / total[1] - share)
@@ -130,7 +137,7 @@ def split_by_scene(
 
 def describe(patches: Sequence[Patch]) -> dict[str, Any]:
     """Patches, scenes and labelled pixels by class name, for people."""
-    counts = np.sum([patch.counts for patch in patches], axis=0)
+    counts = _total(patches)
     names = dict(enumerate(CLASS_NAMES))
     return {
         "patches": len(patches),
@@ -139,14 +146,13 @@ def describe(patches: Sequence[Patch]) -> dict[str, Any]:
     }
 
 
-def fingerprint(parts: Sequence[Sequence[Patch]], tick: Callable[[], None] = lambda: None) -> str:
+def fingerprint(parts: Sequence[Sequence[Patch]]) -> str:
     """SHA-256 over the names, labels and reflectance of the patches of each part."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(b"part")
         for patch in part:
-            tick()
             digest.update(patch.name.encode())
-            digest.update(np.ascontiguousarray(patch.tile.classes))
-            digest.update(np.ascontiguousarray(patch.tile.reflectance))
+            digest.update(patch.tile.classes.tobytes())
+            digest.update(patch.tile.reflectance.tobytes())
     return digest.hexdigest()

@@ -61,7 +61,8 @@ def report_page(
     ]  # fmt: skip
     title = html.escape(card.name)
     return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style></head>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f"<style>{STYLE}</style></head>"
         f"<body>{''.join(parts)}</body></html>"
     )
 

@@ -136,7 +136,7 @@ class RunFolder:
         if not self.state.is_file():
             raise ResumeError(f"There is no training to go on with in {self.path}: start one without resume.")
         try:
-            with safe_open(self.state, framework="pt") as file:
+            with safe_open(self.state, framework="pt") as file:  # type: ignore[no-untyped-call]
                 values = json.loads((file.metadata() or {})[STATE_KEY])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         except (SafetensorError, OSError, ValueError, KeyError) as error:

@@ -93,7 +93,8 @@ class Session:
         torch.manual_seed(request.seed)
         self.generator = torch.Generator().manual_seed(request.seed)
         network = network_for(request, len(data.bands), len(self.classes), start[0] if start else None)
-        network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network = network.to(device)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average: WeightAverage[SEUNet] = WeightAverage(network)
         self.best: dict[str, Tensor] = {}
         self.network = network

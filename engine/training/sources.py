@@ -204,8 +204,8 @@ def _by_blocks(
         return [patch for patch in found if patch is not None]
 
     def mixed(part: Sequence[Patch]) -> bool:
-        counts = np.sum([patch.counts for patch in part], axis=0) if part else np.zeros(256)
-        return 0 < counts[list(request.positive_classes)].sum() < counts.sum()
+        counts = PatchTiles(part).counts
+        return 0 < int(counts[list(request.positive_classes)].sum()) < int(counts.sum())
 
     first: tuple[list[Patch], list[Patch]] | None = None
     for attempt in range(60):

@@ -106,11 +106,11 @@ def validate(
         probability = torch.softmax(logits / temperature, dim=1)
         numbers = batch.classes.numpy()
         use = (numbers > 0) & (numbers <= max(MARIDA_PIXELS)) & (table[numbers] != IGNORE)
-        truth, weight = numbers[use], weights[numbers[use]]
+        truth, frequency = numbers[use], weights[numbers[use]]
         p_debris = probability[:, roles["debris"]].sum(1).numpy()[use]
         p_floating = probability[:, roles["debris"] + roles["floating"]].sum(1).numpy()[use]
-        debris.add(p_debris, np.isin(truth, reading.positive), weight)
-        floating.add(p_floating, np.isin(truth, reading.floating), weight)
+        debris.add(p_debris, np.isin(truth, reading.positive), frequency)
+        floating.add(p_floating, np.isin(truth, reading.floating), frequency)
         np.add.at(bins, (truth, np.minimum((p_debris * debris.bins).astype(int), debris.bins - 1)), 1)
         kept.append(
             _sample(logits, torch.from_numpy(table[numbers]), torch.from_numpy(weights[np.minimum(numbers, 16)]), rng)
@@ -118,8 +118,9 @@ def validate(
     best = debris.best().threshold
     first = round(best * debris.bins)
     flagged = {n: float(bins[n, first:].sum() / bins[n].sum()) for n in MARIDA_PIXELS if bins[n].sum()}
-    sample = (torch.cat(parts) for parts in zip(*kept, strict=True))
-    return Validation(debris, floating, flagged, *sample, float(np.mean(losses)) if losses else 0.0, bins)
+    logits, target, weight = (torch.cat(parts) for parts in zip(*kept, strict=True))
+    loss = float(np.mean(losses)) if losses else 0.0
+    return Validation(debris, floating, flagged, logits, target, weight, loss, bins)
 
 
 def _sample(logits: Tensor, target: Tensor, weight: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
