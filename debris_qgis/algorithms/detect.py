@@ -14,7 +14,7 @@ from qgis.core import (
 
 from ..compat import DOUBLE, FILE, INTEGER, POLYGONS
 from ..styling import style_result
-from .scene import SceneAlgorithm, square_km
+from .scene import SceneAlgorithm, square_km, without_folder
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 NUMBERS = {
@@ -113,7 +113,7 @@ class DetectAlgorithm(SceneAlgorithm):
     def checkParameterValues(self, parameters, context):  # noqa: N802
         """Say at once what can be told without opening the raster."""
         problem = self._problem(parameters, context)
-        return (False, problem) if problem else super().checkParameterValues(parameters, context)
+        return (False, problem) if problem else super().checkParameterValues(without_folder(parameters), context)
 
     def _problem(self, parameters, context):
         """What is wrong with the values, or an empty text."""

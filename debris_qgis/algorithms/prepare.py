@@ -7,7 +7,7 @@ from qgis.core import (
 )
 
 from ..styling import style_result
-from .scene import SceneAlgorithm, square_km
+from .scene import SceneAlgorithm, square_km, without_folder
 
 NUMBERS = {
     "WATER_AREA_M2": ("Area to look at (m²)", "water_area_m2"),
@@ -48,7 +48,7 @@ class PrepareAlgorithm(SceneAlgorithm):
     def checkParameterValues(self, parameters, context):  # noqa: N802
         """Say at once what can be told without opening the scene."""
         problem = self.scene_problem(parameters, context) or self.unsupported_output(parameters, context)
-        return (False, problem) if problem else super().checkParameterValues(parameters, context)
+        return (False, problem) if problem else super().checkParameterValues(without_folder(parameters), context)
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
         """Run the engine's job `prepare`."""

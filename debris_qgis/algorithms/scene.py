@@ -196,6 +196,12 @@ def square_km(value):
     return "unknown" if value is None else f"{value / 1e6:,.3f} km²"
 
 
+def without_folder(parameters):
+    """The parameters as QGIS can check them: its file parameters take no folder, our engine does."""
+    value = parameters.get("PRODUCT")
+    return {**parameters, "PRODUCT": None} if isinstance(value, str) and os.path.isdir(value) else parameters
+
+
 def _is_plain(path):
     return not path.startswith("/vsi") and not path.upper().startswith("SENTINEL2_")
 
