@@ -6,6 +6,7 @@ from qgis.core import (
     QgsGradientColorRamp,
     QgsGradientStop,
     QgsMapThemeCollection,
+    QgsProcessingLayerPostProcessorInterface,
     QgsProject,
     QgsRasterLayer,
     QgsStyle,
@@ -13,6 +14,7 @@ from qgis.core import (
     QgsVirtualLayerDefinition,
     QgsWkbTypes,
 )
+from qgis.PyQt import sip
 from qgis.PyQt.QtCore import QDateTime, Qt
 from qgis.PyQt.QtGui import QColor
 
@@ -121,3 +123,21 @@ def _ramp(colours) -> QgsGradientColorRamp:
     steps = len(colours) - 1
     stops = [QgsGradientStop(number / steps, QColor(colours[number])) for number in range(1, steps)]
     return QgsGradientColorRamp(QColor(colours[0]), QColor(colours[-1]), False, stops)
+
+
+class TemporalLayer(QgsProcessingLayerPostProcessorInterface):
+    """Tells QGIS's temporal controller which fields of a loaded layer hold its times."""
+
+    # As in `styling`: what Python gives up earlier than the context is deleted twice.
+    _kept = []
+
+    @classmethod
+    def new(cls):
+        """One for one layer of one context."""
+        cls._kept[:] = [processor for processor in cls._kept if not sip.isdeleted(processor)]
+        cls._kept.append(cls())
+        return cls._kept[-1]
+
+    def postProcessLayer(self, layer, context, feedback):  # noqa: N802
+        """Called in the main thread once the layer is in the project."""
+        set_temporal(layer)

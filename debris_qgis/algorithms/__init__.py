@@ -5,6 +5,7 @@ from .detect import DetectAlgorithm
 from .engine_status import EngineStatusAlgorithm
 from .evaluate import EvaluateAlgorithm
 from .export import ExportAlgorithm
+from .overtime import OverTimeAlgorithm
 from .prepare import PrepareAlgorithm
 from .report import ReportAlgorithm
 from .simulate import SimulateAlgorithm
@@ -18,6 +19,7 @@ ALGORITHMS = (
     ExportAlgorithm,
     ReportAlgorithm,
     CorrectionsAlgorithm,
+    OverTimeAlgorithm,
     TrainAlgorithm,
     EvaluateAlgorithm,
 )

@@ -80,13 +80,10 @@ class CorrectionsAlgorithm(EngineAlgorithm):
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
         """Collect the labels and write them."""
-        layers = [*self._tables, *([self._drawn] if self._drawn is not None else [])]
-        crs = common_crs(layers)
-        try:
-            check_tables(self._tables)
-            labels = self._labels(parameters, context, crs)
-        except CorrectionsError as error:
-            raise QgsProcessingException(str(error)) from error
+        collected, problem = self._collected(parameters, context)
+        if problem:
+            raise QgsProcessingException(problem)
+        labels, crs = collected
         fields = label_fields()
         sink, target = self.parameterAsSink(parameters, "OUTPUT", context, fields, QgsWkbTypes.Type.MultiPolygon, crs)
         if sink is None:
@@ -106,6 +103,21 @@ class CorrectionsAlgorithm(EngineAlgorithm):
             "REJECTED": counts["rejected"],
             "DRAWN_COUNT": counts["drawn"],
         }
+
+    def _collected(self, parameters, context):
+        """The labels and their CRS, or what is wrong.
+
+        An exception that Processing has seen keeps its frames beyond the end of QGIS, which layers do not survive: so
+        none goes out of where layers are looked at, and none is kept.
+        """
+        crs = common_crs([*self._tables, *([self._drawn] if self._drawn is not None else [])])
+        try:
+            check_tables(self._tables)
+            return (self._labels(parameters, context, crs), crs), ""
+        except CorrectionsError as error:
+            return None, str(error)
+        finally:
+            self._tables, self._drawn = [], None
 
     def _labels(self, parameters, context, crs):
         numbers = list(CLASSES)

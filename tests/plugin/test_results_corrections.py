@@ -8,7 +8,16 @@ import subprocess
 
 import pytest
 from qgis import processing
-from qgis.core import QgsFeature, QgsGeometry, QgsProcessingException, QgsProject, QgsRectangle, QgsVectorLayer
+from qgis.core import (
+    QgsCoordinateTransformContext,
+    QgsFeature,
+    QgsGeometry,
+    QgsProcessingException,
+    QgsProject,
+    QgsRectangle,
+    QgsVectorFileWriter,
+    QgsVectorLayer,
+)
 
 from debris_qgis.gui.results_labels import make_labels, training_parameters
 from debris_qgis.results.fields import decide, ensure_fields
@@ -131,16 +140,24 @@ def test_scenes_of_different_zones_are_joined_in_degrees(decided, tmp_path, out)
     assert all(row.geometry().isGeosValid() for row in rows)
 
 
-def test_what_cannot_be_learnt_from_says_why(run, decided, out):
-    fresh = QgsVectorLayer("Polygon?crs=EPSG:32630&field=a:int", "plain", "memory")
+def saved(layer, path):
+    """A memory layer as a file: exceptions keep what an algorithm was given beyond the end of QGIS."""
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    QgsVectorFileWriter.writeAsVectorFormatV3(layer, str(path), QgsCoordinateTransformContext(), options)
+    return str(path)
+
+
+def test_what_cannot_be_learnt_from_says_why(run, decided, out, tmp_path):
+    fresh = saved(QgsVectorLayer("Polygon?crs=EPSG:32630&field=a:int", "plain", "memory"), tmp_path / "plain.gpkg")
+    strange = saved(drawn((99, 1)), tmp_path / "strange.gpkg")
     with pytest.raises(QgsProcessingException, match="plain is no table of detections"):
         correct([fresh], out)
     with pytest.raises(QgsProcessingException, match="the field kind holds 99: classes are whole numbers from 1 to 16"):
-        correct([table(decided)], out, DRAWN=drawn((99, 1)), DRAWN_FIELD="kind")
+        correct([decided], out, DRAWN=strange, DRAWN_FIELD="kind")
     for fid in (1, 2, 3):
         decide(table(decided), fid, None)
     with pytest.raises(QgsProcessingException, match="No detection was accepted or rejected yet"):
-        correct([table(decided)], out)
+        correct([decided], out)
 
 
 def test_one_button_makes_labels_and_fills_in_train_model(run, decided, project):

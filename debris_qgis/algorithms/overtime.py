@@ -1,0 +1,202 @@
+"""`debris:overtime`, Debris over Time."""
+
+import os
+import uuid
+from pathlib import Path
+
+from qgis.core import (
+    NULL,
+    QgsFeature,
+    QgsField,
+    QgsFields,
+    QgsProcessingException,
+    QgsProcessingOutputNumber,
+    QgsProcessingParameterFeatureSink,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingParameterMultipleLayers,
+    QgsProcessingParameterNumber,
+    QgsWkbTypes,
+)
+
+from ..compat import DOUBLE, POLYGONS, RASTERS, REAL, TEXT, WHOLE
+from ..presentation import TemporalLayer
+from ..results.areas import areas_of
+from ..results.corrections import common_crs
+from ..results.fields import is_detections
+from ..results.overtime_page import page, write_table
+from ..results.period import iso
+from ..results.persistence import OverTimeError, date_of, group, patches_of, time_of
+from ..results.provenance import of_raster
+from .base import EngineAlgorithm
+
+HELP = """<p>Puts several dates of one place side by side: how much suspected debris on each date, how much was
+observed then, and where detections lie within reach of those of other dates.</p>
+<p><b>Detections</b>: one layer a date, as Detect Marine Debris wrote them; <b>masks</b> of the same runs say how much
+was observed. The time comes from the scene's metadata, else from a date in the layer's name.</p>
+<p><b>Reach</b>: detections of different dates within this distance are one group. Things drift: a group is a place
+where something is found again, not proof that it is the same thing.</p>
+<p>The layers have their times set for QGIS's temporal controller. What was rejected does not count.</p>"""
+
+
+class OverTimeAlgorithm(EngineAlgorithm):
+    """Several tables of detections in; one with times and groups, a table, a page out."""
+
+    NAME = "overtime"
+    DISPLAY_NAME = "Debris over Time"
+    GROUP = "Results"
+    GROUP_ID = "results"
+    HELP = HELP
+
+    def tags(self):
+        """Words that find the algorithm in the toolbox."""
+        return ["time series", "persistence", "temporal", "trend", "dates"]
+
+    def initAlgorithm(self, configuration=None):  # noqa: N802
+        """Declare parameters and outputs."""
+        self.add(QgsProcessingParameterMultipleLayers("DETECTIONS", self.tr("Detections, one layer a date"), POLYGONS))
+        self.add(QgsProcessingParameterMultipleLayers("MASKS", self.tr("Masks of the same runs"), RASTERS, None, True))
+        self.add(QgsProcessingParameterNumber("REACH", self.tr("Reach (m)"), DOUBLE, 200.0, False, 0.0))
+        self.add(QgsProcessingParameterFeatureSink("OUTPUT", self.tr("Detections of all dates"), POLYGONS))
+        self.add(
+            QgsProcessingParameterFeatureSink("GROUPS", self.tr("Where it persists"), POLYGONS, None, True, True),
+        )
+        for name, label, kind in (("TABLE", "Table", "CSV (*.csv)"), ("HTML", "Page with plot", "HTML (*.html)")):
+            self.add(QgsProcessingParameterFileDestination(name, self.tr(label), self.tr(kind), None, True, True))
+        for name, label in (("DATES", "Number of dates"), ("LASTING", "Groups of more than one date")):
+            self.addOutput(QgsProcessingOutputNumber(name, self.tr(label)))
+
+    def prepareAlgorithm(self, parameters, context, feedback):  # noqa: N802
+        """Take copies of the layers in the main thread: a layer must not be touched in another."""
+        self._tables = [layer.clone() for layer in self.parameterAsLayerList(parameters, "DETECTIONS", context)]
+        self._masks = [layer.source() for layer in self.parameterAsLayerList(parameters, "MASKS", context) or []]
+        return super().prepareAlgorithm(parameters, context, feedback)
+
+    def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
+        """Count, group, write."""
+        collected, problem = self._collected(feedback)
+        if problem:
+            raise QgsProcessingException(problem)
+        dates, patches, crs = collected
+        groups = group(patches, self.parameterAsDouble(parameters, "REACH", context), crs)
+        found = {"DATES": len(dates), "LASTING": sum(len(each.dates) > 1 for each in groups)}
+        sizes = {number: len(each.dates) for number, each in enumerate(groups, 1)}
+        found["OUTPUT"] = self._sink(
+            parameters, "OUTPUT", context, crs, _patch_fields(), [_patch_row(p, dates, sizes) for p in patches]
+        )
+        lasting = [_group_row(number, each, dates) for number, each in enumerate(groups, 1) if len(each.dates) > 1]
+        found["GROUPS"] = self._sink(parameters, "GROUPS", context, crs, _group_fields(), lasting)
+        for name, write in (
+            ("TABLE", lambda path: write_table(path, dates)),
+            ("HTML", lambda path: path.write_text(page(dates, groups), encoding="utf-8")),
+        ):
+            target = self.parameterAsFileOutput(parameters, name, context)
+            if target:
+                _replace(Path(target), write)
+                found[name] = target
+        for date in dates:
+            feedback.pushInfo(f"{date.period}: {date.count} detection(s), {date.scene}")
+        feedback.pushInfo(self.tr("{} place(s) with detections on more than one date.").format(found["LASTING"]))
+        return {name: value for name, value in found.items() if value is not None}
+
+    def _collected(self, feedback):
+        """What `_collect` gives, or what is wrong.
+
+        An exception that Processing has seen keeps its frames beyond the end of QGIS, which layers do not survive: so
+        none goes out of where layers are looked at, and none is kept.
+        """
+        try:
+            return self._collect(feedback), ""
+        except OverTimeError as error:
+            return None, str(error)
+        finally:
+            self._tables = []
+
+    def _collect(self, feedback):
+        """The dates in order of time, their patches, and the CRS of these."""
+        wrong = next((layer for layer in self._tables if not is_detections(layer)), None)
+        if wrong is not None:
+            raise OverTimeError(f"{wrong.name()} is no table of detections: choose what Detect Marine Debris wrote.")
+        rasters = {path: of_raster(path) for path in self._masks}
+        timed = []
+        for layer in self._tables:
+            period, provenance = time_of(layer, list(rasters.values()))
+            mask = next((path for path, known in rasters.items() if known.scene and known.key == provenance.key), None)
+            timed.append((period, layer, date_of(layer, period, provenance, areas_of(mask) if mask else None)))
+        timed.sort(key=lambda entry: entry[0].begin)
+        crs = common_crs(self._tables)
+        patches = [patch for number, (_, layer, _) in enumerate(timed) for patch in patches_of(layer, number, crs)]
+        return [date for _, _, date in timed], patches, crs
+
+    def _sink(self, parameters, name, context, crs, fields, rows):
+        sink, target = self.parameterAsSink(parameters, name, context, fields, QgsWkbTypes.Type.MultiPolygon, crs)
+        if sink is None:
+            if parameters.get(name):
+                raise QgsProcessingException(self.invalidSinkError(parameters, name))
+            return None
+        for values, geometry in rows:
+            feature = QgsFeature(fields)
+            feature.setAttributes(values)
+            geometry.convertToMultiType()
+            feature.setGeometry(geometry)
+            if not sink.addFeature(feature):
+                raise QgsProcessingException(self.writeFeatureError(sink, parameters, name))
+        if context.willLoadLayerOnCompletion(target):
+            details = context.layerToLoadOnCompletionDetails(target)
+            details.setPostProcessor(TemporalLayer.new())
+        return target
+
+
+def _fields(*kinds) -> QgsFields:
+    fields = QgsFields()
+    for name, kind in kinds:
+        fields.append(QgsField(name, kind))
+    return fields
+
+
+def _patch_fields() -> QgsFields:
+    return _fields(
+        ("group", WHOLE), ("n_dates", WHOLE), ("id", WHOLE), ("area_m2", REAL), ("max_prob", REAL), ("scene", TEXT),
+        ("time_begin", TEXT), ("time_end", TEXT),
+    )  # fmt: skip
+
+
+def _patch_row(patch, dates, sizes):
+    date = dates[patch.date]
+    times = [iso(date.period.begin), iso(date.period.end)]
+    values = [patch.group, sizes[patch.group], patch.number, patch.area_m2, patch.max_prob, date.scene, *times]
+    return values, patch.geometry
+
+
+def _group_fields() -> QgsFields:
+    return _fields(
+        ("group", WHOLE), ("n_dates", WHOLE), ("detections", WHOLE), ("area_m2", REAL), ("max_prob", REAL),
+        ("dates", TEXT), ("time_begin", TEXT), ("time_end", TEXT),
+    )  # fmt: skip
+
+
+def _group_row(number, found, dates):
+    periods = [dates[date].period for date in found.dates]
+    values = [
+        number,
+        len(periods),
+        len(found.patches),
+        sum(patch.area_m2 for patch in found.patches),
+        max(patch.max_prob for patch in found.patches) if found.patches else NULL,
+        ", ".join(f"{period.begin:%Y-%m-%d}" for period in periods),
+        iso(periods[0].begin),
+        iso(periods[-1].end),
+    ]
+    return values, found.geometry()
+
+
+def _replace(target: Path, write) -> None:
+    """Write a file complete before it stands under its name."""
+    unfinished = target.with_name(f".debris-{uuid.uuid4().hex[:12]}-{target.name}")
+    try:
+        unfinished.parent.mkdir(parents=True, exist_ok=True)
+        write(unfinished)
+        os.replace(unfinished, target)
+    except OSError as error:
+        raise QgsProcessingException(f"{target} cannot be written ({error.strerror or error}).") from error
+    finally:
+        unfinished.unlink(missing_ok=True)

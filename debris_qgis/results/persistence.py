@@ -1,0 +1,168 @@
+"""Several dates of one place: what was found when, and which detections are where something was found before."""
+
+from dataclasses import dataclass, field
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from qgis.core import (
+    NULL,
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsCoordinateTransformContext,
+    QgsFeature,
+    QgsGeometry,
+    QgsSpatialIndex,
+    QgsVectorLayer,
+)
+
+from .areas import Areas
+from .fields import BEGIN, DECISION, REJECTED
+from .period import Period, parse
+from .provenance import Provenance, of_detections
+
+METRES_PER_DEGREE = 111_320.0
+
+
+class OverTimeError(Exception):
+    """The dates cannot be put side by side; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Date:
+    """One run over one scene."""
+
+    period: Period
+    scene: str
+    count: int
+    area_m2: Optional[float]
+    observed_m2: Optional[float]
+    largest_m2: Optional[float]
+    highest: Optional[float]
+
+    @property
+    def share(self) -> Optional[float]:
+        """Debris per observed area: what may be compared between dates that saw differently much."""
+        if self.area_m2 is None or not self.observed_m2:
+            return None
+        return self.area_m2 / self.observed_m2
+
+
+@dataclass
+class Patch:
+    """One detection of one date, in the common CRS."""
+
+    geometry: QgsGeometry
+    date: int
+    """Which of the dates, counted from 0 in order of time."""
+    number: int
+    area_m2: float
+    max_prob: float
+    group: int = -1
+
+
+@dataclass
+class Group:
+    """Detections of several dates within reach of one another."""
+
+    patches: List[Patch] = field(default_factory=list)
+
+    @property
+    def dates(self) -> List[int]:
+        """On which dates, in order."""
+        return sorted({patch.date for patch in self.patches})
+
+    def geometry(self) -> QgsGeometry:
+        """Where they are, together."""
+        outline = QgsGeometry.unaryUnion([patch.geometry for patch in self.patches])
+        outline.convertToMultiType()
+        return outline
+
+
+def time_of(layer: QgsVectorLayer, rasters: Sequence[Provenance]) -> Tuple[Period, Provenance]:
+    """When a layer's scene was taken.
+
+    Args:
+        layer: detections.
+        rasters: provenance of masks that may belong to it.
+
+    Raises:
+        OverTimeError: nothing tells.
+    """
+    own = of_detections(layer)
+    match = next((known for known in rasters if known.scene and known.key == own.key), None)
+    feature = next(layer.getFeatures(), None)
+    names = layer.fields().names()
+    if feature is not None and BEGIN in names and feature[BEGIN] not in (NULL, None, ""):
+        return parse(str(feature[BEGIN])), match or own
+    period = own.period or (match.period if match else None) or parse(layer.name()) or parse(layer.source())
+    if period is None:
+        raise OverTimeError(
+            f"When the scene of {layer.name()} was taken is not known: rename the layer so that its name holds the "
+            "date, as 2018-10-31."
+        )
+    return period, match or own
+
+
+def date_of(layer: QgsVectorLayer, period: Period, provenance: Provenance, areas: Optional[Areas]) -> Date:
+    """Count one date; what was rejected does not count."""
+    rows = wanted(layer)
+    sizes = [float(row["area_m2"]) for row in rows if row["area_m2"] != NULL]
+    probabilities = [float(row["max_prob"]) for row in rows if row["max_prob"] != NULL]
+    known = len(sizes) == len(rows)
+    return Date(
+        period=period,
+        scene=provenance.product_id or provenance.scene or layer.name(),
+        count=len(rows),
+        area_m2=sum(sizes) if known else None,
+        observed_m2=areas.observed if areas else None,
+        largest_m2=max(sizes) if sizes and known else None,
+        highest=max(probabilities) if probabilities else None,
+    )
+
+
+def wanted(layer: QgsVectorLayer) -> List[QgsFeature]:
+    """A layer's detections, without those that were rejected."""
+    decided = DECISION in layer.fields().names()
+    return [row for row in layer.getFeatures() if not decided or row[DECISION] != REJECTED]
+
+
+def patches_of(layer: QgsVectorLayer, date: int, crs: QgsCoordinateReferenceSystem) -> List[Patch]:
+    """A layer's detections in the common CRS."""
+    transform = QgsCoordinateTransform(layer.crs(), crs, QgsCoordinateTransformContext())
+    patches = []
+    for row in wanted(layer):
+        geometry = QgsGeometry(row.geometry())
+        geometry.transform(transform)
+        area = 0.0 if row["area_m2"] == NULL else float(row["area_m2"])
+        patches.append(Patch(geometry, date, int(row["id"]), area, float(row["max_prob"])))
+    return patches
+
+
+def group(patches: List[Patch], reach_m: float, crs: QgsCoordinateReferenceSystem) -> List[Group]:
+    """Join patches that lie within `reach_m` of one another, through others too; most dates first.
+
+    Each patch learns the number of its group.
+    """
+    reach = reach_m / METRES_PER_DEGREE if crs.isGeographic() else reach_m
+    index = QgsSpatialIndex()
+    for number, patch in enumerate(patches):
+        index.addFeature(number, patch.geometry.boundingBox())
+    parent = list(range(len(patches)))
+
+    def root(number: int) -> int:
+        while parent[number] != number:
+            parent[number] = parent[parent[number]]
+            number = parent[number]
+        return number
+
+    for number, patch in enumerate(patches):
+        for other in index.intersects(patch.geometry.boundingBox().buffered(reach)):
+            if other > number and patch.geometry.distance(patches[other].geometry) <= reach:
+                parent[root(other)] = root(number)
+    found: Dict[int, Group] = {}
+    for number, patch in enumerate(patches):
+        found.setdefault(root(number), Group()).patches.append(patch)
+    groups = sorted(found.values(), key=lambda g: (-len(g.dates), -sum(p.area_m2 for p in g.patches)))
+    for number, joined in enumerate(groups, 1):
+        for patch in joined.patches:
+            patch.group = number
+    return groups

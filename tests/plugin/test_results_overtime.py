@@ -1,0 +1,149 @@
+"""Several dates of one place: table, plot, groups that persist, and QGIS's temporal controller."""
+
+from __future__ import annotations
+
+import csv
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from qgis import processing
+from qgis.core import QgsDateTimeRange, QgsProcessingContext, QgsProcessingException, QgsVectorLayer
+from qgis.PyQt.QtCore import QDate, QDateTime, Qt, QTime
+
+from debris_qgis.results.fields import decide, ensure_fields
+
+from .conftest import RecordingFeedback
+from .results_data import write_run
+
+# A patch that stays, one that drifts a little, one that comes once, and one far away that is rejected.
+DATES = {
+    "S2A_20190104T073619": ((10, 12, 4, 2, 0.8, 0.9), (60, 30, 2, 2, 0.5, 0.6)),
+    "S2B_20190109T073619": ((11, 13, 4, 2, 0.7, 0.8), (30, 60, 3, 1, 0.6, 0.7), (80, 75, 5, 5, 0.9, 0.95)),
+    "S2A_20190124T073619": ((10, 11, 2, 2, 0.6, 0.7), (66, 30, 2, 2, 0.5, 0.6)),
+}
+
+
+@pytest.fixture
+def runs(tmp_path):
+    made = {}
+    for scene, boxes in DATES.items():
+        folder = tmp_path / scene
+        folder.mkdir()
+        made[scene] = write_run(folder, boxes=boxes, tags={"SCENE": scene})
+    second = QgsVectorLayer(made["S2B_20190109T073619"]["DETECTIONS"], "d", "ogr")
+    ensure_fields(second)
+    decide(second, 3, "rejected")
+    return made
+
+
+def over_time(runs, out, **values):
+    feedback = RecordingFeedback()
+    parameters = {
+        # Not in the order of time.
+        "DETECTIONS": [run["DETECTIONS"] for run in reversed(runs.values())],
+        "MASKS": [run["MASK"] for run in runs.values()],
+        "REACH": 30,
+        "OUTPUT": str(out / "all.gpkg"),
+        "GROUPS": str(out / "groups.gpkg"),
+        "TABLE": str(out / "table.csv"),
+        "HTML": str(out / "page.html"),
+        **values,
+    }
+    return processing.run("debris:overtime", parameters, feedback=feedback), feedback
+
+
+def rows_of(path):
+    layer = QgsVectorLayer(str(path), "layer", "ogr")
+    return [dict(zip(feature.fields().names(), feature.attributes(), strict=True)) for feature in layer.getFeatures()]
+
+
+def test_the_table_has_one_row_a_date_in_order(runs, out):
+    result, _ = over_time(runs, out)
+    with open(result["TABLE"], encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["time_begin"] for row in rows] == [
+        "2019-01-04T07:36:19Z", "2019-01-09T07:36:19Z", "2019-01-24T07:36:19Z",
+    ]  # fmt: skip
+    # The rejected one, 25 pixels large, does not count.
+    assert [int(row["detections"]) for row in rows] == [2, 2, 2]
+    assert [float(row["debris_m2"]) for row in rows] == [1200, 1100, 800]
+    assert [float(row["observed_m2"]) for row in rows] == [849_000] * 3
+    assert float(rows[0]["debris_per_observed"]) == pytest.approx(1200 / 849_000, rel=1e-5)
+    assert result["DATES"] == 3
+
+
+def test_detections_are_grouped_where_they_persist(runs, out):
+    result, _ = over_time(runs, out)
+    assert result["LASTING"] == 1
+    (lasting,) = rows_of(result["GROUPS"])
+    assert (lasting["n_dates"], lasting["detections"]) == (3, 3)
+    assert lasting["dates"] == "2019-01-04, 2019-01-09, 2019-01-24"
+    assert lasting["time_end"] == "2019-01-24T07:36:19Z"
+    every = rows_of(result["OUTPUT"])
+    assert len(every) == 6
+    assert sorted(row["n_dates"] for row in every) == [1, 1, 1, 3, 3, 3]
+    # With a longer reach what has drifted 40 m is a group as well.
+    assert over_time(runs, out, REACH=45)[0]["LASTING"] == 2
+
+
+def test_the_plot_shows_every_date(runs, out):
+    result, _ = over_time(runs, out)
+    page = Path(result["HTML"]).read_text(encoding="utf-8")
+    picture = page[page.index("<svg") : page.index("</svg>") + 6]
+    bars = [element for element in ElementTree.fromstring(picture).iter() if element.tag == "rect"]
+    heights = [float(bar.get("height")) for bar in bars]
+    assert len(bars) == 3
+    assert heights[0] > heights[1] > heights[2] > 0
+    assert heights[2] / heights[0] == pytest.approx(800 / 1200, rel=0.01)
+    # The third date is fifteen days after the second, which is five after the first.
+    places = [float(bar.get("x")) for bar in bars]
+    assert (places[2] - places[1]) / (places[1] - places[0]) == pytest.approx(3, rel=0.01)
+    assert "1 place(s) have detections on more than one date." in page
+    assert "nobody has seen it at sea" in page
+    assert "modified Copernicus Sentinel data 2019" in page
+
+
+def test_the_temporal_controller_steps_through_the_dates(runs, out, project):
+    context = QgsProcessingContext()
+    context.setProject(project)
+    parameters = {"DETECTIONS": [run["DETECTIONS"] for run in runs.values()], "OUTPUT": "TEMPORARY_OUTPUT"}
+    processing.runAndLoadResults("debris:overtime", parameters, feedback=RecordingFeedback(), context=context)
+    (layer,) = project.mapLayersByName("Detections of all dates")
+    temporal = layer.temporalProperties()
+    assert temporal.isActive()
+
+    def day(number):
+        return QDateTime(QDate(2019, 1, number), QTime(0, 0), Qt.TimeSpec.UTC)
+
+    counts = []
+    for number in (4, 9, 15, 24):
+        span = QgsDateTimeRange(day(number), day(number + 1), True, False)
+        scope = temporal.createFilterString(_context(layer, span), span)
+        counts.append(sum(1 for _ in layer.getFeatures(scope)))
+    assert counts == [2, 2, 0, 2]
+    context.temporaryLayerStore().removeAllMapLayers()
+
+
+def _context(layer, span):
+    from qgis.core import QgsVectorLayerTemporalContext
+
+    context = QgsVectorLayerTemporalContext()
+    context.setLayer(layer)
+    return context
+
+
+def test_what_has_no_date_says_what_to_do(tmp_path, out):
+    folder = tmp_path / "undated"
+    folder.mkdir()
+    run = write_run(folder, tags={"SCENE": "somewhere"})
+    with pytest.raises(QgsProcessingException, match="rename the layer so that its name holds the date, as 2018-10-31"):
+        over_time({"somewhere": run}, out)
+    assert list(out.iterdir()) == []
+
+
+def test_masks_are_not_needed(runs, out):
+    result, _ = over_time(runs, out, MASKS=None)
+    with open(result["TABLE"], encoding="utf-8", newline="") as stream:
+        assert [row["observed_m2"] for row in csv.DictReader(stream)] == ["", "", ""]
+    assert "unknown" in Path(result["HTML"]).read_text(encoding="utf-8")
