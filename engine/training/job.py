@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -57,9 +58,7 @@ def train(request: TrainRequest, monitor: Monitor = silent) -> TrainResult:
     start = modelfile.load(Path(request.start_from))[:2] if request.start_from else None
     bands = start[1].bands if start else MARIDA_ORDER
     half = max(1, request.batch_size // 2)
-    with processes(device) as team, Staging(request.job_id) as staging:
-        # Asked for first: a place that cannot be written to should be known before hours have passed.
-        outputs = _Outputs(request, staging, team)
+    with processes(device) as team, Staging(request.job_id) as staging, _Outputs(request, staging, team) as outputs:
         with memory_guard(f"Try a batch size of {half} (now {request.batch_size}), or a smaller width."):
             data = gather(request, bands, Share(monitor, 0.0, 0.06))
             session = Session(request, data, device, team, start)
@@ -68,8 +67,8 @@ def train(request: TrainRequest, monitor: Monitor = silent) -> TrainResult:
             run = _Run(request, session, outputs.folder, team)
             stopped = run.go(Share(monitor, 0.1, 0.97))
             network, card, final = _finish(session, run.plan, Share(monitor, 0.97, 1.0))
+        outputs.write(network, card, final, run)
         if team.first:
-            outputs.write(network, card, final, run)
             staging.publish()
     best = final.debris.at(card.threshold)
     return TrainResult(
@@ -91,7 +90,10 @@ def train(request: TrainRequest, monitor: Monitor = silent) -> TrainResult:
 
 
 class _Outputs:
-    """The files a training writes at its end, and the folder it keeps meanwhile; nothing but in the first process."""
+    """The files a training writes at its end, and the folder it keeps meanwhile; nothing but in the first process.
+
+    They are asked for first: a place that cannot be written to should be known before hours have passed.
+    """
 
     def __init__(self, request: TrainRequest, staging: Staging, team: Processes) -> None:
         self.request = request
@@ -104,6 +106,16 @@ class _Outputs:
                 self.staged[name] = staging.add(getattr(request, name))
         model = Path(request.model).absolute()
         self.folder = RunFolder(Path(request.run_folder or model.with_name(f"{model.stem}.training")))
+
+    def __enter__(self) -> _Outputs:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # A folder that holds no whole epoch is of no use to anybody.
+        if error is not None and self.folder and not self.folder.state.exists():
+            self.folder.remove()
 
     def write(self, network: SEUNet, card: ModelCard, final: Validation, run: _Run) -> None:
         """Write them, still under their staged names."""

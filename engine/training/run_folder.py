@@ -6,6 +6,7 @@ never sees half of one. Nothing here is pickled.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import io
@@ -75,6 +76,13 @@ class RunFolder:
     def log(self) -> Path:
         """Where the log is: a line an epoch."""
         return self.path / "log.csv"
+
+    def remove(self) -> None:
+        """Take the folder away, with what a training put there; what others put there stays."""
+        with contextlib.suppress(OutputError, OSError):
+            self.clear()
+            (self.path / "previews").rmdir()
+            self.path.rmdir()
 
     def clear(self) -> None:
         """Forget an earlier training."""
