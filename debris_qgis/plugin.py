@@ -12,6 +12,7 @@ class MarineDebrisPlugin:
         self.iface = iface
         self.provider = None
         self.results = None
+        self.training = None
 
     def initProcessing(self):  # noqa: N802 - called by qgis_process
         """Add the provider; all that qgis_process needs."""
@@ -23,11 +24,16 @@ class MarineDebrisPlugin:
         self.initProcessing()
         # Only where there is a window: qgis_process needs no widgets.
         from .gui.results_entry import ResultsEntry
+        from .gui.training_entry import TrainingEntry
 
         self.results = ResultsEntry(self.iface)
+        self.training = TrainingEntry(self.iface)
 
     def unload(self):
         """Take everything away."""
+        if self.training is not None:
+            self.training.remove()
+            self.training = None
         if self.results is not None:
             self.results.remove()
             self.results = None

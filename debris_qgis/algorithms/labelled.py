@@ -118,15 +118,23 @@ def label_source(layer: QgsMapLayer, folder=None) -> tuple:
     Raises:
         LabelledDataError: neither class raster nor polygons, or they cannot be written to a file.
     """
+    _check_labels(layer)
     if isinstance(layer, QgsRasterLayer):
         return raster_path(layer), None
+    return _stored(layer) or (_exported(layer, folder), None)
+
+
+def _check_labels(layer):
+    """Refuse what can be no labels."""
+    if isinstance(layer, QgsRasterLayer):
+        raster_path(layer)
+        return
     if not isinstance(layer, QgsVectorLayer) or layer.geometryType() != POLYGON_GEOMETRY:
         raise LabelledDataError(tr("{} cannot be labels: choose polygons or a class raster.").format(layer.name()))
     if not layer.crs().isValid():
         raise LabelledDataError(
             tr("The layer {} has no CRS, so it is not known where its polygons lie: assign one.").format(layer.name())
         )
-    return _stored(layer) or (_exported(layer, folder), None)
 
 
 def _stored(layer):
@@ -156,30 +164,45 @@ def _exported(layer, folder):
     return path
 
 
+def check_sources(rasters, labels, field) -> None:
+    """Refuse layers that do not fit each other, or cannot be handed over.
+
+    Raises:
+        LabelledDataError: which, and why.
+    """
+    if not labels:
+        raise LabelledDataError(tr("The rasters have no labels: choose class rasters or a layer of polygons."))
+    for layer in rasters:
+        raster_path(layer)
+    for layer in labels:
+        _check_labels(layer)
+    vector = [layer for layer in labels if isinstance(layer, QgsVectorLayer)]
+    if not vector:
+        return
+    if len(labels) > 1:
+        raise LabelledDataError(tr("Choose one layer of polygons for all rasters, or one class raster for each."))
+    if not field:
+        raise LabelledDataError(tr("Choose the field of {} that holds the class number.").format(vector[0].name()))
+    if vector[0].fields().indexOf(field) < 0:
+        names = ", ".join(one.name() for one in vector[0].fields())
+        raise LabelledDataError(tr("{} has no field {!r}; it has {}.").format(vector[0].name(), field, names))
+
+
 def sources_of(rasters, labels, field, folder=None) -> dict:
     """Raster and label layers as fields of a request; `folder` as in `label_source`.
 
     Raises:
-        LabelledDataError: a layer cannot be handed over, or labels do not fit the rasters.
+        LabelledDataError: as `check_sources`, or a copy cannot be written.
     """
     if not rasters:
         return {"rasters": [], "labels": []}
-    if not labels:
-        raise LabelledDataError(tr("The rasters have no labels: choose class rasters or a layer of polygons."))
+    check_sources(rasters, labels, field)
     found = [label_source(layer, folder) for layer in labels]
-    vector = [layer for layer in labels if isinstance(layer, QgsVectorLayer)]
-    if vector and len(labels) > 1:
-        raise LabelledDataError(tr("Choose one layer of polygons for all rasters, or one class raster for each."))
-    if vector and not field:
-        raise LabelledDataError(tr("Choose the field of {} that holds the class number.").format(vector[0].name()))
-    if vector and vector[0].fields().indexOf(field) < 0:
-        names = ", ".join(one.name() for one in vector[0].fields())
-        raise LabelledDataError(tr("{} has no field {!r}; it has {}.").format(vector[0].name(), field, names))
     return {
         "rasters": [raster_path(layer) for layer in rasters],
         "labels": [path for path, _ in found],
         "label_layer": found[0][1],
-        "label_field": field if vector else None,
+        "label_field": field if isinstance(labels[0], QgsVectorLayer) else None,
     }
 
 
@@ -193,13 +216,8 @@ class LabelledData:
             QgsProcessingException: they cannot be used.
         """
         self.folder = algorithm.parameterAsString(parameters, "FOLDER", context) or None
-        fields = algorithm.parameterAsFields(parameters, "LABEL_FIELD", context)
         try:
-            self.sources = sources_of(
-                algorithm.parameterAsLayerList(parameters, "RASTERS", context),
-                algorithm.parameterAsLayerList(parameters, "LABELS", context),
-                fields[0] if fields else None,
-            )
+            self.sources = sources_of(*_layers(algorithm, parameters, context))
             positive = class_numbers(algorithm.parameterAsString(parameters, "POSITIVE_CLASSES", context))
         except LabelledDataError as error:
             raise QgsProcessingException(str(error)) from error
@@ -209,6 +227,13 @@ class LabelledData:
             "scale": number(algorithm, parameters, "SCALE", context),
             "offset": number(algorithm, parameters, "OFFSET", context),
         }
+
+
+def _layers(algorithm, parameters, context):
+    """Raster layers, label layers and the field, as chosen."""
+    fields = algorithm.parameterAsFields(parameters, "LABEL_FIELD", context)
+    rasters = algorithm.parameterAsLayerList(parameters, "RASTERS", context)
+    return rasters, algorithm.parameterAsLayerList(parameters, "LABELS", context), fields[0] if fields else None
 
 
 def number(algorithm, parameters, name, context):
@@ -229,6 +254,8 @@ def data_problem(algorithm, parameters, context) -> str:
                 return tr("{}: {} is no layer and no file that can be opened.").format(name, value)
     try:
         class_numbers(algorithm.parameterAsString(parameters, "POSITIVE_CLASSES", context))
+        if parameters.get("RASTERS"):
+            check_sources(*_layers(algorithm, parameters, context))
     except LabelledDataError as error:
         return str(error)
     return ""

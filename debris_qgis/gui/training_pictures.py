@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import List
 
 from qgis.PyQt.QtCore import QSize, Qt
-from qgis.PyQt.QtGui import QImage, QPixmap
+from qgis.PyQt.QtGui import QColor, QImage, QPainter, QPixmap
 from qgis.PyQt.QtWidgets import QGridLayout, QLabel, QScrollArea, QWidget
 
 from .training_run import PICTURES, tr
@@ -12,7 +12,9 @@ from .training_run import PICTURES, tr
 SIDE = 132
 """Of a picture, in points: as large on a screen of 200 % as on one of 100 %."""
 TITLES = {"colour": "Colour", "truth": "Truth", "prediction": "Prediction"}
-HELP = "Tiles kept for validation. Truth and prediction: what is debris stands out; what has no label stays dark."
+HELP = "Tiles kept for validation. Orange: debris. Green: other floating matter. Grey: labelled, neither of them."
+GROUND = "#14181c"
+"""Below what is transparent, in every theme: the classes' colours are made for a dark ground."""
 
 
 class PicturesView(QScrollArea):
@@ -86,7 +88,11 @@ class PicturesView(QScrollArea):
             if image.width() > side
             else (Qt.TransformationMode.FastTransformation)
         )
-        pixmap = QPixmap.fromImage(image.scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio, smooth))
+        pixmap = QPixmap(side, side)
+        pixmap.fill(QColor(GROUND))
+        painter = QPainter(pixmap)
+        painter.drawImage(0, 0, image.scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio, smooth))
+        painter.end()
         pixmap.setDevicePixelRatio(ratio)
         return pixmap
 

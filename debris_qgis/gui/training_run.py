@@ -241,7 +241,10 @@ class TrainingRun(QObject):
 
     def _told(self, kind: str, text: str) -> None:
         if kind == "progress":
-            if not self.stopping:
+            if self.stopping:
+                # Asked for before the engine had made its folder ready, the wish would have been cleared away.
+                (self.folder / STOP).touch()
+            else:
                 self.text = text
         else:
             self.lines.append(text if kind == "info" else f"{kind}: {text}")
