@@ -337,6 +337,11 @@ class ResultsPanel(QgsDockWidget):
         for name, layer in (("MASK", self.run.mask), ("PROBABILITY", self.run.probability)):
             if layer is not None:
                 known[name] = layer.id()
+        if algorithm == "debris:overtime":
+            known = {
+                "DETECTIONS": [run.detections.id() for run in self.runs],
+                "MASKS": [run.mask.id() for run in self.runs if run.mask is not None],
+            }
         self.asked.emit(algorithm, known)
 
     def _complain(self, error) -> None:
