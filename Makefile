@@ -75,6 +75,8 @@ bench: ## Measure speed against the bare network, memory, and a whole Sentinel-2
 	@$(ENGINE_PYTHON) -m benchmarks.overhead
 	@$(ENGINE_PYTHON) -m benchmarks.memory
 	@$(ENGINE_PYTHON) -m benchmarks.product
+	@tools/setup.sh qgis-tests
+	@QT_QPA_PLATFORM=offscreen $(QGIS_ENVIRONMENT_PYTHON) -m benchmarks.results_panel
 
 clean: ## Remove what was built; the environments stay.
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
