@@ -13,7 +13,7 @@ COLUMNS = (
     "time_begin", "time_end", "scene", "detections", "debris_m2", "observed_m2", "debris_per_observed", "largest_m2",
     "highest_probability",
 )  # fmt: skip
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 900, 340, 80, 60, 20, 20
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 900, 340, 80, 36, 36, 20
 BAR = "#d55e00"
 STYLE = """
 body { font: 16px/1.5 system-ui, "DejaVu Sans", sans-serif; color: #1a1a1a; background: #fff; max-width: 60rem;
@@ -75,7 +75,7 @@ def plot(dates: Sequence[Date]) -> str:
         y = TOP + height * (1 - step / 4)
         parts.append(f"<line x1='{LEFT}' x2='{WIDTH - RIGHT}' y1='{y:.1f}' y2='{y:.1f}' stroke='#d9d9d9'/>")
         parts.append(_words(LEFT - 8, y + 4, f"{top * step / 4:,.0f}", "end"))
-    parts.append(_words(LEFT, TOP - 6, "m²", "end"))
+    parts.append(_words(LEFT - 8, TOP - 18, "m²", "end"))
     said = -1e9
     for date, time in zip(dates, times):
         x = LEFT + 20 + (width - 40) * ((time - first) / span if len(dates) > 1 else 0.5)

@@ -24,6 +24,9 @@ FIELDS = {
     "lon, lat": "position of the centre, WGS 84, degrees",
     "fdi, ndvi": "mean Floating Debris Index and Normalised Difference Vegetation Index",
     "scene, model, model_hash, threshold": "which image, which model (SHA-256), which threshold",
+    "level, sensing_time, product_id, baseline": "of the product, where it says so; the time is UTC",
+    "land_m, cloud_m": "distance to land and to cloud, m; none where there is neither in the scene",
+    "glint, glint_b11": "whether sun glint is likely, and the reflectance in B11 that says so",
     "time_begin, time_end": "when the image was taken, UTC; a whole day where only the date is known",
     "decision, note, decided_at": f"what a person decided ({', '.join(DECISIONS)}, or nothing yet), why, when (UTC)",
 }

@@ -137,12 +137,25 @@ def _entry(number: int, feature: QgsFeature, selection: Selection) -> Entry:
         if name in names and feature[name] != NULL
     ]
     lines += [", ".join(indices)] if indices else []
+    lines += _around(feature, names)
     decision = str(feature[DECISION] or "") if DECISION in names and feature[DECISION] != NULL else ""
     lines.append(f"Looked at: {decision}" if decision else "Not looked at yet")
     note = str(feature[NOTE] or "") if NOTE in names and feature[NOTE] != NULL else ""
     if note:
         lines.append(f"Note: {note if len(note) <= LONGEST_NOTE else note[: LONGEST_NOTE - 1] + '…'}")
     return Entry(feature, f"{number}. Suspected debris, detection {int(_value(feature['id']))}", tuple(lines))
+
+
+def _around(feature, names) -> List[str]:
+    """What is near that can be taken for debris: land, cloud, glint; only what the detection says."""
+    near = [
+        f"{label} {_value(feature[name]):,.0f} m away"
+        for name, label in (("land_m", "land"), ("cloud_m", "cloud"))
+        if name in names and feature[name] != NULL
+    ]
+    if "glint" in names and feature["glint"] == "yes":
+        near.append("sun glint likely")
+    return ["Near it: " + ", ".join(near)] if near else []
 
 
 def _place(feature) -> str:
