@@ -51,7 +51,8 @@ class CurvesView(QWidget):
         self.canvas = FigureCanvasQTAgg(self.figure)
         self.canvas.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.canvas.setMinimumSize(300, 150)
-        self.axes = self.figure.subplots(1, len(PANELS))
+        placed = self.figure.subplot_mosaic([[0, 1], [2, 2]], gridspec_kw={"height_ratios": (5, 2)})
+        self.axes = [placed[number] for number in range(len(PANELS))]
         box.addWidget(self.canvas)
         self.show_curves(Curves())
 
@@ -65,7 +66,10 @@ class CurvesView(QWidget):
         self._curves = curves
         if self.canvas is None:
             return
-        self.figure.set_facecolor(self.palette().color(QPalette.ColorRole.Window).name())
+        ground = self.palette().color(QPalette.ColorRole.Window)
+        self.figure.set_facecolor(ground.name())
+        # matplotlib makes it white, which is seen at the rim where a scaled screen has half a pixel left.
+        self.canvas.setPalette(QPalette(ground))
         for axes, (title, series) in zip(self.axes, PANELS):
             self._draw(axes, title, series, curves)
         self.canvas.draw_idle()
@@ -75,7 +79,9 @@ class CurvesView(QWidget):
         axes.clear()
         axes.set_facecolor(self.palette().color(QPalette.ColorRole.Base).name())
         axes.set_title(tr(title), color=text, fontsize="medium")
-        axes.set_xlabel(tr("Epoch"), color=text, fontsize="small")
+        if axes is self.axes[-1]:
+            axes.set_xlabel(tr("Epoch"), color=text, fontsize="small")
+            axes.locator_params(axis="y", nbins=3)
         axes.tick_params(colors=text, labelsize="small")
         axes.grid(True, color=text, alpha=0.15)
         for spine in axes.spines.values():
@@ -96,8 +102,18 @@ class CurvesView(QWidget):
             axes.set_ylim(-0.02, 1.02)
             if curves.best:
                 axes.axvline(curves.epoch[curves.best[-1]], color=text, alpha=0.6, ls=":", label=tr("best so far"))
+        if title == "Learning rate":
+            # From 0: else the first epochs of a cosine, all but equal, would look like a cliff.
+            axes.set_ylim(0, 1.1 * max([rate for rate in curves.values["learning_rate"] if rate > 0], default=1))
         if len(series) > 1:
-            legend = axes.legend(fontsize="small", framealpha=0.6, facecolor=axes.get_facecolor(), edgecolor="none")
+            legend = axes.legend(
+                fontsize="small",
+                handlelength=1.2,
+                borderaxespad=0.2,
+                framealpha=0.6,
+                facecolor=axes.get_facecolor(),
+                edgecolor="none",
+            )
             for entry in legend.get_texts():
                 entry.set_color(text)
 
