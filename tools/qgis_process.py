@@ -67,12 +67,13 @@ class QgisProcess:
         )
 
     def run(self, algorithm: str, parameters: Mapping[str, Any], timeout: float | None = None) -> dict[str, Any]:
-        """Run a Processing algorithm and return its outputs by name.
+        """Run a Processing algorithm and return its outputs by name; a list is a parameter of several values.
 
         Raises:
             QgisProcessError: the algorithm failed; the message holds what it said.
         """
-        arguments = [f"{name}={value}" for name, value in parameters.items()]
+        several = {name: value if isinstance(value, list) else [value] for name, value in parameters.items()}
+        arguments = [f"{name}={value}" for name, values in several.items() for value in values]
         text = self.call("--json", "run", algorithm, "--", *arguments, timeout=timeout)
         # Libraries may write lines of their own before the JSON object.
         results: dict[str, Any] = json.loads(text[text.index("{") :])["results"]

@@ -116,6 +116,8 @@ def read_curves(folder: Path) -> Curves:
     except OSError:
         return curves
     for row in rows:
+        if None in row.values():
+            continue  # its end is still to come
         try:
             epoch = int(float(row["epoch"]))
             numbers = [float(row[name]) if row.get(name) not in (None, "") else float("nan") for name in SERIES]
