@@ -74,6 +74,7 @@ bench: ## Measure speed against the bare network, memory, and a whole Sentinel-2
 	@tools/setup.sh engine
 	@$(ENGINE_PYTHON) -m benchmarks.overhead
 	@$(ENGINE_PYTHON) -m benchmarks.memory
+	@$(ENGINE_PYTHON) -m benchmarks.training
 	@$(ENGINE_PYTHON) -m benchmarks.product
 	@tools/setup.sh qgis-tests
 	@QT_QPA_PLATFORM=offscreen $(QGIS_ENVIRONMENT_PYTHON) -m benchmarks.results_panel

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from training_data import marida_folder
 
 ROOT = Path(__file__).parents[2]
 
@@ -102,6 +103,24 @@ def test_cancel_stops_soon_and_leaves_nothing(engine, how: str, make_raster, toy
     assert last["code"] == "cancelled"
     assert time.monotonic() - begin < 10
     assert list(out.iterdir()) == []
+
+
+def test_stop_ends_a_training_and_keeps_the_best(engine, tmp_path: Path) -> None:
+    folder = marida_folder(tmp_path / "data", scenes=2, patches=1)
+    request = {
+        "source": "marida", "folder": str(folder), "model": str(tmp_path / "m.safetensors"), "width": 4, "tile_size": 32,
+        "epochs": 5000, "patience": 5000, "batch_size": 2, "device": "cpu",
+    }  # fmt: skip
+    _ask(engine, {"protocol": 1, "job": "train", "request": request})
+    for line in engine.stdout:
+        if json.loads(line).get("message", "").startswith("Epoch 2:"):
+            break
+    _ask(engine, "stop")
+    last = _answer(engine)[-1]
+    assert engine.wait() == 0
+    assert last["result"]["stopped"]
+    assert 2 <= last["result"]["epochs"] < 5000
+    assert (tmp_path / "m.safetensors").exists()
 
 
 def test_the_command_line_gives_the_result_as_its_last_line(
