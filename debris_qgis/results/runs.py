@@ -97,8 +97,11 @@ def _kind_of(source: str) -> str:
 
 
 def unfiltered(layer: QgsVectorLayer) -> QgsVectorLayer:
-    """The same table without the filter that is set on the layer; the layer itself where it has none."""
-    if not layer.subsetString():
+    """The same table without the filter that is set on the layer; the layer itself where it has none.
+
+    A layer in memory has its rows to itself: opened a second time it would be empty.
+    """
+    if not layer.subsetString() or layer.providerType() != "ogr":
         return layer
     source = layer.source().split("|subset=")[0]
     return QgsVectorLayer(source, layer.name(), layer.providerType())

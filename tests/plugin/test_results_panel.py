@@ -11,6 +11,7 @@ import pytest
 from osgeo import gdal
 from qgis.core import (
     QgsApplication,
+    QgsFeatureRequest,
     QgsMapRendererSequentialJob,
     QgsMapSettings,
     QgsProject,
@@ -308,6 +309,20 @@ def test_a_filter_of_ones_own_is_kept(panel):
     assert '"n_pixels" > 1' in panel.run.detections.subsetString()
     panel.show_from(0.3)
     assert panel.run.detections.subsetString() == '"n_pixels" > 1'
+
+
+def test_a_table_in_memory_is_looked_through_too(project, open_panel, run):
+    source = QgsVectorLayer(run["DETECTIONS"], "detections", "ogr")
+    memory = source.materialize(QgsFeatureRequest())
+    project.addMapLayer(memory)
+    panel = open_panel()
+    panel.show_from(0.6)
+    assert shown(panel) == ["1", "3"]
+    panel.step(1)
+    panel.decide("accepted")
+    panel.show_from(0.3)
+    assert shown(panel) == ["1", "3", "4", "2"]
+    assert {feature["id"]: feature["decision"] for feature in memory.getFeatures()}[1] == "accepted"
 
 
 def test_a_key_switches_colour_and_index(panel, window, project):
