@@ -108,8 +108,8 @@ def test_cancel_stops_soon_and_leaves_nothing(engine, how: str, make_raster, toy
 def test_stop_ends_a_training_and_keeps_the_best(engine, tmp_path: Path) -> None:
     folder = marida_folder(tmp_path / "data", scenes=2, patches=1)
     request = {
-        "source": "marida", "folder": str(folder), "model": str(tmp_path / "m.safetensors"), "width": 4, "tile_size": 32,
-        "epochs": 5000, "patience": 5000, "batch_size": 2, "device": "cpu",
+        "source": "marida", "folder": str(folder), "model": str(tmp_path / "m.safetensors"), "width": 4,
+        "tile_size": 32, "epochs": 5000, "patience": 5000, "batch_size": 2, "device": "cpu",
     }  # fmt: skip
     _ask(engine, {"protocol": 1, "job": "train", "request": request})
     for line in engine.stdout:
