@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine import __version__
+from engine.alternatives import Alternatives
 from engine.components import Component, ComponentCollector
 from engine.detections import MEASURES, Detection, detections_from, driver_for, measures_of, write_detections
 from engine.errors import OutputError, RasterError
@@ -99,7 +100,8 @@ class _Run:
         if self.ground is None:
             log.warning("The raster has no CRS that places it on Earth: areas, longitudes and latitudes are unknown.")
         self.tally = Tally(self.ground)
-        self.collector = ComponentCollector(scene.grid.width, len(MEASURES))
+        # After the measures, of each class the pixels that are likeliest to be it if they are no debris.
+        self.collector = ComponentCollector(scene.grid.width, len(MEASURES) + len(card.classes))
         self.detections_path = staging.add(request.detections) if request.detections else None
         tags = self._tags()
         self.mask = RasterSink(
@@ -134,26 +136,30 @@ class _Run:
         tile = _tile_size(grid.height, grid.width)
         overlap = _overlap(self.request.tile_overlap, self.predictor.radius, tile)
         rows, cols = tile_axis(grid.height, tile[0], overlap[0]), tile_axis(grid.width, tile[1], overlap[1])
+        others = Alternatives(rows, cols)
         total = len(rows.starts) * len(cols.starts)
         done = 0
         with ThreadPoolExecutor(1) as reader:
 
             def predict(windows: Sequence[Window]) -> Iterator[npt.NDArray[np.float32]]:
                 nonlocal done
-                for scores in _predict(self._read, self.predictor, windows, reader):
+                for window, (scores, classes) in zip(
+                    windows, _predict(self._read, self.predictor, windows, reader), strict=True
+                ):
+                    others.add(window, classes)
                     yield scores
                     done += 1
                     monitor(done / total, f"Tile {done} of {total}")
 
             for row, block in blend(rows, cols, len(CHANNELS), predict):
-                self._take(row, block)
+                self._take(row, block, others.rows(block.shape[1]))
 
     def _read(self, window: Window) -> Tile:
         """Reflectance of a window, and where the network is to look: where there is data, water, and no cloud."""
         reflectance, observed = self.scene.read(window)
         return reflectance, observed & (self.quality.read(window) == LOOK)
 
-    def _take(self, row: int, block: npt.NDArray[np.float32]) -> None:
+    def _take(self, row: int, block: npt.NDArray[np.float32], others: npt.NDArray[np.uint8]) -> None:
         mask = classify(block, self.threshold, self.predictor.card)
         reasons = self.quality.read(Window(row, 0, *mask.shape))
         unseen = (mask == NO_DATA) & (reasons != LOOK)
@@ -163,7 +169,8 @@ class _Run:
         if self.probability:
             self.probability.write(row, block[0])
         hits = mask == DEBRIS
-        self.collector.add(row, hits, self._measures(row, hits, block[0]))
+        counted = others[hits] == np.arange(len(self.predictor.card.classes))[:, None]
+        self.collector.add(row, hits, np.concatenate([self._measures(row, hits, block[0]), counted]))
 
     def _measures(
         self, row: int, hits: npt.NDArray[np.bool_], probability: npt.NDArray[np.float32]
@@ -197,7 +204,8 @@ class _Run:
         monitor(0.0, "Outlining detections")
         components = self._without_small(self.collector.components())
         surveyor = Surveyor(self.quality, self.ground, self.request.shore, self.request.cloud_collar)
-        detections = detections_from(components, self.scene.grid, self.ground, surveyor)
+        names = [entry.name for entry in self.predictor.card.classes]
+        detections = detections_from(components, self.scene.grid, self.ground, surveyor, names)
         if self.detections_path:
             write_detections(self.detections_path, detections, self.scene.grid, self._constants())
         monitor(0.3, "Writing the mask")
@@ -263,8 +271,8 @@ def _overlap(asked: int | None, radius: int, tile: tuple[int, int]) -> tuple[int
 
 def _predict(
     read: Callable[[Window], Tile], predictor: Predictor, windows: Sequence[Window], reader: ThreadPoolExecutor
-) -> Iterator[npt.NDArray[np.float32]]:
-    """Probabilities of each window in turn, (2, height, width); the next batch is read while one is predicted."""
+) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]]:
+    """What `Predictor.predict` says of each window in turn; the next batch is read while one is predicted."""
     size = BATCH[predictor.device.type]
     batches = [windows[start : start + size] for start in range(0, len(windows), size)]
     coming = reader.submit(lambda: [read(window) for window in batches[0]])
@@ -274,9 +282,11 @@ def _predict(
             following = batches[number + 1]
             coming = reader.submit(lambda windows=following: [read(window) for window in windows])  # type: ignore[misc]
         seen = [index for index, (_, observed) in enumerate(tiles) if observed.any()]
-        scores = np.full((len(batch), len(CHANNELS), batch[0].height, batch[0].width), np.nan, dtype=np.float32)
+        shape = (batch[0].height, batch[0].width)
+        scores = np.full((len(batch), len(CHANNELS), *shape), np.nan, dtype=np.float32)
+        others = np.zeros((len(batch), *shape), dtype=np.uint8)
         if seen:
-            scores[seen] = predictor.probabilities(
+            scores[seen], others[seen] = predictor.predict(
                 np.stack([tiles[index][0] for index in seen]), np.stack([tiles[index][1] for index in seen])
             )
-        yield from scores
+        yield from zip(scores, others, strict=True)

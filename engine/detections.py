@@ -46,6 +46,8 @@ class Detection:
     fdi: float | None
     ndvi: float | None
     around: Surroundings = Surroundings(None, None, None)
+    second: str | None = None
+    """The class that most of its pixels are likeliest to be if they are no debris."""
 
 
 NUMBERS = (
@@ -98,9 +100,18 @@ def measures_of(
 
 
 def detections_from(
-    components: Sequence[Component], grid: Grid, ground: Ground | None, surveyor: Surveyor | None = None
-) -> list[Detection]:
-    """The table's rows, most probable first; `surveyor` looks around each."""
+    components: Sequence[Component], grid: Grid, ground: Ground | None, surveyor: Surveyor | None = None,
+    classes: Sequence[str] = (),
+) -> list[Detection]:  # fmt: skip
+    """The table's rows, most probable first.
+
+    Args:
+        components: what was found; after MEASURES, their sums may hold how many pixels go for each other class.
+        grid: the scene's.
+        ground: the ground under it.
+        surveyor: looks around each.
+        classes: names of those classes.
+    """
     order = sorted(components, key=lambda component: (-component.maxima[0], -component.pixels))
     if not order:
         return []
@@ -118,6 +129,7 @@ def detections_from(
             lat=None if lat is None else float(lat[i]),
             fdi=_or_none(means[i, 4]),
             ndvi=_or_none(means[i, 5]),
+            second=classes[int(np.argmax(c.sums[len(MEASURES) :]))] if classes else None,
             around=surveyor.around(c.geometry) if surveyor else Surroundings(None, None, None),
         )
         for i, c in enumerate(order)
@@ -156,6 +168,7 @@ def write_detections(path: Path, detections: Sequence[Detection], grid: Grid, co
         columns[name] = np.array([np.nan if value is None else value for value in values], dtype=kind)
     flags = {None: None, False: "no", True: "yes"}
     columns["glint"] = np.array([flags[detection.around.glint] for detection in detections], dtype=object)
+    columns["second"] = np.array([detection.second for detection in detections], dtype=object)
     for name, value in constants.items():
         columns[name] = np.array([value] * len(detections), dtype=object if isinstance(value, str) else np.float64)
     try:

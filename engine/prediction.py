@@ -58,18 +58,25 @@ class Predictor:
         self._std = torch.tensor(self.card.std, device=self.device)
         self._channels = [list(self.card.channels(role)) for role in CHANNELS]
 
-    @torch.inference_mode()
     def probabilities(
         self, reflectance: npt.NDArray[np.float32], observed: npt.NDArray[np.bool_]
     ) -> npt.NDArray[np.float32]:
-        """Probabilities of debris and of other floating matter; NaN where nothing was observed.
+        """The first of what `predict` gives."""
+        return self.predict(reflectance, observed)[0]
+
+    @torch.inference_mode()
+    def predict(
+        self, reflectance: npt.NDArray[np.float32], observed: npt.NDArray[np.bool_]
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+        """Probabilities of debris and of other floating matter, and the likeliest class that is not debris.
 
         Args:
             reflectance: (batch, bands, height, width), float32, bands as in the card; finite.
             observed: (batch, height, width), bool.
 
         Returns:
-            float32 of shape (batch, 2, height, width), in the order of CHANNELS.
+            Probabilities, float32 of shape (batch, 2, height, width), in the order of CHANNELS, NaN where nothing was
+            observed; and numbers of the card's classes, uint8 of shape (batch, height, width).
 
         Raises:
             ModelError: the network gave no numbers.
@@ -80,10 +87,12 @@ class Predictor:
             zero = torch.zeros_like(classes[:, 0])
             sums = [classes[:, group].sum(dim=1) if group else zero for group in self._channels]
             result: npt.NDArray[np.float32] = torch.stack(sums, dim=1).clamp(0, 1).cpu().numpy()
+            classes[:, self._channels[0]] = -1
+            others = classes.argmax(dim=1).to(torch.uint8).cpu().numpy()
         if not np.isfinite(result).all():
             raise ModelError(f"The model {self.card.name} gives numbers that are none: its training went wrong.")
         result[~np.broadcast_to(observed[:, None], result.shape)] = np.nan
-        return result
+        return result, others
 
     def _logits(self, reflectance: npt.NDArray[np.float32], observed: npt.NDArray[np.bool_]) -> Tensor:
         """Logits in float32, (batch, classes, height, width), for any height and width."""

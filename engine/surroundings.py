@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,9 @@ class Surveyor:
         """Take the mask, and how many pixels it draws land and cloud too wide."""
         self._quality = quality
         self._step = ground.pixel_size_m if ground else None
+        self._side = math.sqrt(self._step[0] * self._step[1]) if self._step else math.nan
+        # Cells tell distances to within two of their diagonals.
+        self._reach = (EXACT - 3 * CELL) * self._side
         self._margins = {LAND: shore, CLOUD: collar}
         self._far = {LAND: self._cells(quality.land), CLOUD: self._cells(quality.cloud)}
 
@@ -57,35 +61,35 @@ class Surveyor:
         """What lies around an outline that is given in pixels along pixel edges."""
         left, top, right, bottom = (round(side) for side in outline.bounds)
         cells = (slice(top // CELL, (bottom - 1) // CELL + 1), slice(left // CELL, (right - 1) // CELL + 1))
-        # What is larger than this is as good as everywhere: its cells tell enough, in little memory.
-        margin = EXACT if max(right - left, bottom - top) <= LARGEST else 0
-        size = (bottom - top + 2 * margin, right - left + 2 * margin) if margin else (1, 1)
-        wide = Window(top - margin, left - margin, *size)
+        metres = {kind: self._roughly(kind, cells) for kind in (LAND, CLOUD)}
+        near = [kind for kind, far in metres.items() if far is not None and far <= self._reach]
+        # What is larger is as good as everywhere: its cells tell enough, in little memory.
+        if near and max(right - left, bottom - top) <= LARGEST:
+            metres.update(self._exactly(near, outline, Window(top, left, bottom - top, right - left)))
+        land, cloud = (None if far is None else far + self._margins[kind] * self._side for kind, far in metres.items())
+        return Surroundings(land, cloud, self._glint(cells))
+
+    def _roughly(self, kind: int, cells: tuple[slice, slice]) -> float | None:
+        far = self._far[kind]
+        return None if far is None else float(far[cells].min())
+
+    def _exactly(self, kinds: Sequence[int], outline: BaseGeometry, box: Window) -> dict[int, float]:
+        """Distances in m to what lies within EXACT pixels, by kind."""
+        wide = Window(box.row - EXACT, box.col - EXACT, box.height + 2 * EXACT, box.width + 2 * EXACT)
         reasons = self._quality.read(wide)
         place = Affine.translation(wide.col, wide.row)
         pixels = rasterize([(outline, 1)], out_shape=reasons.shape, transform=place, dtype="uint8") > 0
-        return Surroundings(
-            self._distance(LAND, reasons, pixels, cells),
-            self._distance(CLOUD, reasons, pixels, cells),
-            self._glint(cells),
-        )
+        return {
+            kind: float(ndimage.distance_transform_edt(reasons != kind, sampling=self._step)[pixels].min())
+            for kind in kinds
+            if (reasons == kind).any() and pixels.any()
+        }
 
     def _cells(self, kind: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64] | None:
+        """Distance in m of each cell to the nearest that is set; None where there is none, or the ground is unknown."""
         if self._step is None or not kind.any():
             return None
         return np.asarray(ndimage.distance_transform_edt(~kind, sampling=(CELL * self._step[0], CELL * self._step[1])))
-
-    def _distance(
-        self, kind: int, reasons: npt.NDArray[np.uint8], pixels: npt.NDArray[np.bool_], cells: tuple[slice, slice]
-    ) -> float | None:
-        far = self._far[kind]
-        if far is None or self._step is None:
-            return None
-        metres = float(far[cells].min())
-        if (reasons == kind).any() and pixels.any():
-            exact = float(ndimage.distance_transform_edt(reasons != kind, sampling=self._step)[pixels].min())
-            metres = exact if exact <= EXACT * min(self._step) else metres
-        return metres + self._margins[kind] * math.sqrt(self._step[0] * self._step[1])
 
     def _glint(self, cells: tuple[slice, slice]) -> float | None:
         rows, cols = (slice(max(part.start - GLINT_CELLS, 0), part.stop + GLINT_CELLS) for part in cells)

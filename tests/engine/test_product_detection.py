@@ -1,4 +1,4 @@
-"""Detections on products as people have them: the same as on the reflectance they were made of, and where not to look."""
+"""Detections on products as people have them: the same as on the reflectance behind them, and where not to look."""
 
 from __future__ import annotations
 
@@ -139,6 +139,7 @@ def test_fields_say_where_and_when(detect, tmp_path: Path) -> None:
     assert table["cloud_m"][0] == pytest.approx(10 * np.hypot(49, 15), abs=25)
     assert table["glint_b11"][0] == pytest.approx(0.004, abs=0.0005)
     assert table["glint"][0] == "no"
+    assert table["second"][0] == "Water"
     assert not found.glinting
     mask = mask_of(tmp_path)
     assert (mask[:, :20] == LAND).mean() > 0.8
@@ -313,7 +314,8 @@ def _picture(folder: Path) -> Path:
         (_cut_zip, {}, RasterError, "no complete zip.*cut short"),
         (_two_granules, {}, RasterError, "holds 2 granules"),
         (_picture, {}, RasterError, "picture made for viewing"),
-        (lambda f: write_l1c(f, top_of_atmosphere(water(60, 60))), {"bands": "B1=1"}, RequestError, "Leave BANDS empty"),
+        (lambda f: write_l1c(f, top_of_atmosphere(water(60, 60))), {"bands": "B1=1"}, RequestError,
+         "Leave BANDS empty"),
         (lambda f: write_l1c(f, top_of_atmosphere(water(60, 60))), {"offset": -0.1}, RequestError,
          "leave SCALE and OFFSET empty"),
     ],
