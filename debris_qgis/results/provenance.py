@@ -31,6 +31,8 @@ class Provenance:
     threshold: Optional[float] = None
     reflectance: str = ""
     level: str = ""
+    level_note: str = ""
+    """Whether the model was made for this level."""
     product_id: str = ""
     engine_version: str = ""
     plugin_version: str = ""
@@ -59,6 +61,7 @@ def _from_tags(tags: Dict[str, str]) -> Provenance:
         threshold=_number(tags.get("THRESHOLD")),
         reflectance=tags.get("REFLECTANCE", ""),
         level=lower.get("level", ""),
+        level_note=lower.get("level_note", ""),
         product_id=lower.get("product_id", ""),
         engine_version=tags.get("ENGINE_VERSION", ""),
         plugin_version=tags.get("PLUGIN_VERSION", "") or version(),

@@ -80,6 +80,7 @@ def _origin(provenance: Provenance, card) -> List[str]:
         "product": provenance.product_id,
         "taken": str(provenance.period) if provenance.period else "unknown",
         "level": provenance.level,
+        "level note": provenance.level_note,
         "reflectance": provenance.reflectance,
         "model": f"{provenance.model or 'unknown'} (SHA-256 {provenance.model_sha256 or 'unknown'})",
         "threshold": threshold,

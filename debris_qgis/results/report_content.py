@@ -179,6 +179,8 @@ def _model(provenance: Provenance, card) -> List[Tuple[str, str]]:
     rows.append(("Reflectance", provenance.reflectance or "not stated"))
     if provenance.level:
         rows.append(("Level", provenance.level))
+    if provenance.level_note:
+        rows.append(("Note", provenance.level_note))
     return rows
 
 
