@@ -52,8 +52,8 @@ class Surveyor:
         self._quality = quality
         self._step = ground.pixel_size_m if ground else None
         self._side = math.sqrt(self._step[0] * self._step[1]) if self._step else math.nan
-        # Cells tell distances to within two of their diagonals.
-        self._reach = (EXACT - 3 * CELL) * self._side
+        # Cells tell distances to within one of their diagonals.
+        self._reach = (EXACT + 2 * CELL) * self._side
         self._margins = {LAND: shore, CLOUD: collar}
         self._far = {LAND: self._cells(quality.land), CLOUD: self._cells(quality.cloud)}
 
@@ -79,11 +79,13 @@ class Surveyor:
         reasons = self._quality.read(wide)
         place = Affine.translation(wide.col, wide.row)
         pixels = rasterize([(outline, 1)], out_shape=reasons.shape, transform=place, dtype="uint8") > 0
-        return {
+        found = {
             kind: float(ndimage.distance_transform_edt(reasons != kind, sampling=self._step)[pixels].min())
             for kind in kinds
             if (reasons == kind).any() and pixels.any()
         }
+        # In the window's corners something farther is seen, while something nearer may lie beside the window.
+        return {kind: metres for kind, metres in found.items() if metres <= EXACT * self._side}
 
     def _cells(self, kind: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64] | None:
         """Distance in m of each cell to the nearest that is set; None where there is none, or the ground is unknown."""
