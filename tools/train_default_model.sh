@@ -14,4 +14,4 @@ python=${PYTHON:-python3}
 
 TEXTURES=$textures PYTHON=$python "$(dirname "$0")/make_pool.sh"
 "$python" -m tools.train_default_model --pool build/pool --textures "$textures" --output "$output" \
-    --name "${NAME:-practice-2}" --seed "${SEED:-0}" --steps 1600 --width "${WIDTH:-16}" --threads 1
+    --name "${NAME:-practice-2}" --seed "${SEED:-1}" --steps 1600 --width "${WIDTH:-16}" --threads 1
