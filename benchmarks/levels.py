@@ -9,7 +9,6 @@ Marine Water. Undisturbed patches are shifted too: what does it do to scenes tha
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +20,8 @@ from engine.marida import LabelledPatch, patch_names, read_patch
 from engine.prediction import Predictor
 from engine.sentinel2.masks import LOOK, reason_mask
 from engine.sentinel2.rayleigh import CENTRE_WAVELENGTHS
+from engine.sentinel2.shift import usual_water
 
-SIGNATURES = Path(__file__).resolve().parents[1] / "engine" / "practice" / "signatures.json"
-MARINE_WATER = "7"
 DN = 1e-4
 WAVELENGTHS = np.array([CENTRE_WAVELENGTHS[band] for band in MARIDA_ORDER])
 
@@ -122,14 +120,8 @@ def shifted(patches: list[LabelledPatch], reflectance: list[Array]) -> list[Arra
     pixels = np.concatenate(water, axis=1)
     if not pixels.size:
         return reflectance
-    shift = usual_water() - np.median(pixels, axis=1)
+    shift = usual_water(MARIDA_ORDER) - np.median(pixels, axis=1)
     return [(version + shift[:, None, None]).astype(np.float32) for version in reflectance]
-
-
-def usual_water() -> npt.NDArray[np.float64]:
-    """The median over scenes of the mean of Marine Water in each band."""
-    scenes = json.loads(SIGNATURES.read_text())["scenes"].values()
-    return np.median([scene[MARINE_WATER]["mean"] for scene in scenes if MARINE_WATER in scene], axis=0)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from engine.prediction import CHANNELS, Predictor
 from engine.raster import RasterSink, gdal_settings
 from engine.sentinel2.masks import LOOK, NO_DATA
 from engine.sentinel2.quality import Quality, make_quality, scene_facts
+from engine.sentinel2.shift import water_shift
 from engine.sentinel2.source import Source, open_source
 from engine.surroundings import Surveyor
 from engine.tally import CLEAR, DEBRIS, FLOATING, NOT_OBSERVED, OBSERVED, Tally
@@ -95,6 +96,7 @@ class _Run:
         card, scene = predictor.card, source.scene
         self.request, self.predictor, self.scene = request, predictor, scene
         self.source, self.quality = source, quality
+        self.shift = water_shift(scene, quality) if request.shift_to_water else None
         self.threshold = card.threshold if request.threshold is None else request.threshold
         self.ground = Ground.of(scene.grid)
         if self.ground is None:
@@ -121,7 +123,8 @@ class _Run:
             "INPUT": self.source.path,
             **{key.upper(): value for key, value in self.source.tags.items() if key != "quality_mask"},
             "LEVEL_NOTE": self.source.level_note(card.level),
-            "REFLECTANCE": self.scene.scaling.source,
+            "REFLECTANCE": self.scene.scaling.source
+            + ("" if self.shift is None else ", shifted to the usual level of water"),
             "MODEL": card.name,
             "MODEL_SHA256": self.predictor.sha256,
             "THRESHOLD": f"{self.threshold:.6g}",
@@ -157,6 +160,8 @@ class _Run:
     def _read(self, window: Window) -> Tile:
         """Reflectance of a window, and where the network is to look: where there is data, water, and no cloud."""
         reflectance, observed = self.scene.read(window)
+        if self.shift is not None:
+            reflectance += self.shift[:, None, None]
         return reflectance, observed & (self.quality.read(window) == LOOK)
 
     def _take(self, row: int, block: npt.NDArray[np.float32], others: npt.NDArray[np.uint8]) -> None:

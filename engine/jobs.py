@@ -115,6 +115,9 @@ class DetectRequest(SceneRequest):
     threshold: float | None = option(
         None, text="probability from which a pixel is debris, 0 to 1; else the model's own"
     )
+    shift_to_water: bool = option(
+        False, text="move each band so that the scene's water has its usual level, for L2A whose correction errs"
+    )
     min_pixels: int = option(1, text="leave out detections of fewer pixels")
     tile_overlap: int | None = option(None, text="pixels that neighbouring tiles share; else by the receptive field")
     device: str = option("auto", text="auto, cpu, cuda or mps")

@@ -5,6 +5,7 @@ import os
 from qgis.core import (
     QgsProcessing,
     QgsProcessingOutputNumber,
+    QgsProcessingParameterBoolean,
     QgsProcessingParameterEnum,
     QgsProcessingParameterFile,
     QgsProcessingParameterNumber,
@@ -96,6 +97,11 @@ class DetectAlgorithm(SceneAlgorithm):
     def _add_advanced(self):
         self.add_scene_advanced()
         self.add(
+            QgsProcessingParameterBoolean("SHIFT_TO_WATER", self.tr("Shift to the usual level of water"), False),
+            self.tr("Moves each band; for L2A that shows far too much: fewer false alarms, somewhat less debris."),
+            advanced=True,
+        )
+        self.add(
             QgsProcessingParameterNumber("MIN_PIXELS", self.tr("Smallest detection (pixels)"), INTEGER, 1, False, 1),
             self.tr("Debris is often a single pixel: raise this with care."),
             advanced=True,
@@ -147,6 +153,7 @@ class DetectAlgorithm(SceneAlgorithm):
             "detections": self.parameterAsOutputLayer(parameters, "DETECTIONS", context) or None,
             "model": self.parameterAsString(parameters, "MODEL", context) or None,
             "threshold": self.number(parameters, "THRESHOLD", context),
+            "shift_to_water": self.parameterAsBool(parameters, "SHIFT_TO_WATER", context),
             "min_pixels": self.parameterAsInt(parameters, "MIN_PIXELS", context),
             "tile_overlap": None
             if parameters.get("TILE_OVERLAP") is None

@@ -41,7 +41,7 @@ from engine.sentinel2.masks import (
 from engine.sentinel2.source import Source
 from engine.tiling import Window
 
-__all__ = ["CELL", "Quality", "make_quality", "scene_facts"]
+__all__ = ["CELL", "Quality", "make_quality", "sample_windows", "scene_facts"]
 
 log = logging.getLogger(__name__)
 
@@ -251,20 +251,25 @@ def _on_grid(cirrus: Scene, grid: Grid) -> Scene:
 
 def _for_scene(look: Scene, options: MaskOptions) -> MaskOptions:
     """Options with cloud levels by the scene's own water, from patches spread over it."""
-    grid = look.grid
-    rows, cols = (
-        sorted({round((index + 0.5) * side / SAMPLES - min(SAMPLE_PIXELS, side) / 2) for index in range(SAMPLES)})
-        for side in (grid.height, grid.width)
-    )
     parts = []
-    for row in rows:
-        for col in cols:
-            place = Window(max(row, 0), max(col, 0), min(SAMPLE_PIXELS, grid.height), min(SAMPLE_PIXELS, grid.width))
-            reflectance, observed = look.read(place)
-            parts.append(reflectance[:, observed])
+    for place in sample_windows(look.grid):
+        reflectance, observed = look.read(place)
+        parts.append(reflectance[:, observed])
     pixels = np.concatenate(parts, axis=1)
     blue, green, swir = (pixels[look.bands.index(band)] for band in ("B2", "B3", "B11"))
     return options.for_scene(blue, green, swir) if blue.size else options
+
+
+def sample_windows(grid: Grid) -> Iterator[Window]:
+    """Small windows spread over a grid."""
+    height, width = min(SAMPLE_PIXELS, grid.height), min(SAMPLE_PIXELS, grid.width)
+    rows, cols = (
+        sorted({max(round((index + 0.5) * side / SAMPLES - least / 2), 0) for index in range(SAMPLES)})
+        for side, least in ((grid.height, height), (grid.width, width))
+    )
+    for row in rows:
+        for col in cols:
+            yield Window(min(row, grid.height - height), min(col, grid.width - width), height, width)
 
 
 def _blocks(grid: Grid) -> Iterator[Window]:

@@ -22,6 +22,7 @@ from engine.jobs import DetectRequest, DetectResult, run
 from engine.practice.scene import PracticeScene, SceneOptions
 from engine.sentinel2.metadata import Angles
 from engine.sentinel2.rayleigh import rayleigh_terms
+from engine.sentinel2.shift import usual_water
 from engine.tiling import Window
 
 METADATA = Path(__file__).parents[3] / "shared" / "data" / "sentinel2_metadata"
@@ -360,3 +361,17 @@ def test_single_files_by_name(detect, tmp_path: Path) -> None:
     assert detect(folder).debris_pixels == 10
     found = detect(*sorted(folder.iterdir()), level="Rayleigh-corrected")
     assert (found.debris_pixels, found.level_validated) == (10, True)
+
+
+def test_a_scene_may_be_shifted_to_the_usual_level_of_water(detect, make_raster, tmp_path: Path) -> None:
+    """The same mask, whatever each band's correction was wrong by; without the shift another."""
+    scene = water()
+    usual = usual_water(MARIDA_ORDER)
+    scene += (usual - np.median(scene, axis=(1, 2)))[:, None, None]
+    wrong = np.random.default_rng(3).uniform(-0.004, 0.012, (11, 1, 1)).astype(np.float32)
+    wrong[MARIDA_ORDER.index("B8")] = 0.09
+    path = make_raster(scene + wrong)
+    assert detect(input=str(path), level="L2A").debris_pixels == 120 * 120
+    assert detect(input=str(path), level="L2A", shift_to_water=True).debris_pixels == 10
+    with rasterio.open(tmp_path / "mask.tif") as written:
+        assert "shifted to the usual level of water" in written.tags()["REFLECTANCE"]

@@ -16,6 +16,7 @@ DETECT = {
     "WATER": ("layer", None, True, False),
     "MASKS": ("enum", "auto", False, True),
     "SHORE": ("number", 2, False, True),
+    "SHIFT_TO_WATER": ("boolean", False, False, True),
     "CLOUD_COLLAR": ("number", 5, False, True),
     "MODEL": ("file", None, True, False),
     "THRESHOLD": ("number", None, True, False),
