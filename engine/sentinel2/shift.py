@@ -49,7 +49,8 @@ def water_shift(scene: Scene, quality: Quality) -> npt.NDArray[np.float32]:
     if pixels.shape[1] < LEAST_PIXELS:
         log.warning("The scene holds too little water to shift it by.")
         return np.zeros(len(scene.bands), dtype=np.float32)
-    shift = np.nan_to_num(usual_water(scene.bands) - np.median(pixels, axis=1)).astype(np.float32)
+    wanted = usual_water(scene.bands) - np.median(pixels, axis=1)
+    shift: npt.NDArray[np.float32] = np.nan_to_num(wanted).astype(np.float32)
     listed = ", ".join(f"{band} {step:+.4f}" for band, step in zip(scene.bands, shift, strict=True))
     log.info("Shift to the usual level of water: %s.", listed)
     return shift
