@@ -38,7 +38,10 @@ class TrainingEntry:
     def _detect(model: str) -> None:
         from qgis import processing
 
-        processing.execAlgorithmDialog("debris:detect", {"MODEL": model})
+        # Shown, not executed: QGIS stays usable, and so does the training dialog.
+        opened = processing.createAlgorithmDialog("debris:detect", {"MODEL": model})
+        if opened is not None:
+            opened.show()
 
     def remove(self) -> None:
         """Take everything away."""
