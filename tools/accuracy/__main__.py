@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--pool", type=Path)
     parser.add_argument("--models", type=Path, nargs="+")
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--tiles", type=int, default=100, help="practice tiles without debris, of each kind")
+    parser.add_argument("--tiles", type=int, default=60, help="practice tiles without debris, of each kind")
     parser.add_argument("--tree-tiles", type=int, default=1500, help="tiles of the pool that trees learn from")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()

@@ -37,6 +37,8 @@ __all__ = [
 
 PER_TILE, WEAK_WEIGHT = 25, 0.4
 WINDOWS = (3, 7, 15)
+UNLABELLED_STEP = 13
+"""Trees are asked about every so many-th unlabelled pixel."""
 INDEX_COLUMNS = tuple(range(11, 15))
 WINDOW_COLUMNS = tuple(range(15, 61))
 # The groups that trees tell apart, by class: clear, debris, Sargassum, natural organic material, foam.
@@ -108,8 +110,11 @@ class TreeDetector:
         self.classifier.fit(pixels.table, GROUPS[pixels.classes], sample_weight=(weight / weight.max())[pixels.classes])
 
     def __call__(self, patch: LabelledPatch) -> np.ndarray:
-        """Probabilities of a patch, as a Detector."""
-        return self.image(patch.reflectance, patch.observed)
+        """Probabilities of a patch, as a Detector: of labelled pixels, and of some of the others, which are many."""
+        some = np.zeros(patch.classes.size, dtype=bool)
+        some[::UNLABELLED_STEP] = True
+        chosen = patch.observed & ((patch.classes > 0) | some.reshape(patch.classes.shape))
+        return self.image(patch.reflectance, chosen)
 
     def image(self, reflectance: np.ndarray, observed: np.ndarray) -> np.ndarray:
         """Probabilities (2, height, width), NaN where not observed."""
@@ -183,6 +188,7 @@ def _calibrate(detector: TreeDetector, pool: PoolTiles, textures: Path, fold: in
             continue
         probability = detector(patch)
         known, far = patch.observed & (patch.classes > 0), far_unlabelled(patch.classes, patch.observed)
+        far &= np.isfinite(probability[0])
         _add(real, probability[:, known], patch.classes[known], None)
         unlabelled.add(probability[0][far], np.zeros(int(far.sum()), dtype=bool))
     choice = choose(practice, real, unlabelled)

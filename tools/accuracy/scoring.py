@@ -37,8 +37,9 @@ class Measured:
     """Unlabelled pixels far from labelled floating matter: flagged as debris, and all."""
 
     def add(self, patch: LabelledPatch, probability: np.ndarray) -> None:
-        """Count one patch."""
-        use = (patch.classes > 0) & patch.observed
+        """Count one patch; pixels whose probability is NaN count nowhere."""
+        observed = patch.observed & np.isfinite(probability[0])
+        use = (patch.classes > 0) & observed
         labels = patch.classes[use]
         for name, positive in POSITIVE.items():
             p = probability[0] if name == "strict" else probability.sum(axis=0)
@@ -53,10 +54,10 @@ class Measured:
                 self.by_patch[patch.name] = four
         debris = np.nan_to_num(probability[0]) >= self.thresholds["strict"]
         either = debris | (np.nan_to_num(probability.sum(axis=0)) >= self.thresholds["floating"])
-        self.pixels += np.bincount(patch.classes[patch.observed], minlength=17)
-        self.flagged += np.bincount(patch.classes[patch.observed & debris], minlength=17)
-        self.floating += np.bincount(patch.classes[patch.observed & either], minlength=17)
-        far = far_unlabelled(patch.classes, patch.observed)
+        self.pixels += np.bincount(patch.classes[observed], minlength=17)
+        self.flagged += np.bincount(patch.classes[observed & debris], minlength=17)
+        self.floating += np.bincount(patch.classes[observed & either], minlength=17)
+        far = far_unlabelled(patch.classes, observed)
         self.far += [int((far & debris).sum()), int(far.sum())]
 
 
