@@ -111,10 +111,15 @@ class _Run:
             {**tags, "VALUES": "0 clear, 1 debris, 2 other floating matter, 3 land, 4 cloud or shadow, 255 no data"},
         )  # fmt: skip
         self.probability = (
-            RasterSink(staging.add(request.probability), scene.grid, "float32", np.nan, "Probability of debris", tags)
+            RasterSink(staging.add(request.probability), scene.grid, "float32", np.nan, self._layers(), tags)
             if request.probability
             else None
         )
+
+    def _layers(self) -> list[str]:
+        """Bands of the probability: of debris and, where the model tells it, of anything that floats."""
+        floating = self.predictor.card.channels("floating")
+        return ["Probability of debris", *(["Probability of floating matter, debris or other"] if floating else [])]
 
     def _tags(self) -> dict[str, str]:
         card = self.predictor.card
@@ -172,7 +177,8 @@ class _Run:
         self.tally.add(row, mask)
         self.mask.write(row, mask)
         if self.probability:
-            self.probability.write(row, block[0])
+            both = np.stack([block[0], np.minimum(block[0] + block[1], 1)])
+            self.probability.write(row, both[: len(self._layers())])
         hits = mask == DEBRIS
         counted = others[hits] == np.arange(len(self.predictor.card.classes))[:, None]
         self.collector.add(row, hits, np.concatenate([self._measures(row, hits, block[0]), counted]))

@@ -109,7 +109,10 @@ class DetectRequest(SceneRequest):
     """Find floating debris in one raster or product."""
 
     mask: str = option(text="GeoTIFF to write: 0 clear, 1 debris, 2 other floating matter, 3-4 and 255 not observed")
-    probability: str | None = option(None, text="Cloud Optimized GeoTIFF to write: probability of debris, NaN no data")
+    probability: str | None = option(
+        None,
+        text="Cloud Optimized GeoTIFF to write: probability of debris (band 2: of any floating matter), NaN no data",
+    )
     detections: str | None = option(None, text="vector file to write: one polygon a detection")
     model: str | None = option(None, text="model file; the bundled model where none is named")
     threshold: float | None = option(
