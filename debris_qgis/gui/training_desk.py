@@ -1,30 +1,20 @@
-"""What holds the training while windows come and go: at most one at a time; QGIS asks before it quits over one."""
+"""What holds the training while windows come and go: at most one at a time.
+
+QGIS itself asks before it quits over it, since it is one of QGIS's tasks; answered with Yes it is cancelled, and can be
+resumed later. (An exit blocker would come too late: QGIS asks those after it has dealt with its tasks.)
+"""
 
 from pathlib import Path
 from typing import Optional
 
 from qgis.core import Qgis
-from qgis.gui import QgsApplicationExitBlockerInterface
 from qgis.PyQt.QtCore import QObject, pyqtSignal
-from qgis.PyQt.QtWidgets import QMessageBox
 
 from ..engine_environment import EngineNotFound
 from .training_run import TrainingRun, tr
 
 WAIT_MS = 5000
 """For the engine to end, when the plugin is taken away."""
-
-
-class ExitBlocker(QgsApplicationExitBlockerInterface):
-    """Asks before QGIS quits while a model is being trained."""
-
-    def __init__(self, desk: "TrainingDesk") -> None:
-        super().__init__()
-        self._desk = desk
-
-    def allowExit(self) -> bool:  # noqa: N802
-        """Whether QGIS may quit."""
-        return self._desk.may_quit()
 
 
 class TrainingDesk(QObject):
@@ -38,9 +28,6 @@ class TrainingDesk(QObject):
         super().__init__(parent)
         self.iface = iface
         self.run: Optional[TrainingRun] = None
-        self._blocker = ExitBlocker(self)
-        if iface is not None:
-            iface.registerApplicationExitBlocker(self._blocker)
 
     @property
     def running(self) -> bool:
@@ -87,37 +74,9 @@ class TrainingDesk(QObject):
         elif run.problem:
             bar.pushMessage(title, run.problem.splitlines()[0], run.problem, Qgis.MessageLevel.Critical)
 
-    def may_quit(self) -> bool:
-        """Ask where a model is being trained; the training is ended where the person quits all the same."""
-        if not self.running:
-            return True
-        name = Path(self.run.model).name
-        box = QMessageBox(self.iface.mainWindow() if self.iface is not None else None)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle(tr("A model is being trained"))
-        box.setText(tr("{} is being trained. Quit all the same?").format(name))
-        box.setInformativeText(
-            tr("The training ends. It can be resumed from the last epoch finished: Train Model, Resume.")
-        )
-        quits = box.addButton(tr("End the training and quit"), QMessageBox.ButtonRole.DestructiveRole)
-        stays = box.addButton(tr("Go on training"), QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(stays)
-        box.setEscapeButton(stays)
-        box.exec()
-        if box.clickedButton() is not quits:
-            return False
-        self._end()
-        return True
-
-    def _end(self):
-        """End the training and wait until the engine has gone."""
+    def close_down(self) -> None:
+        """End what runs, and wait until the engine has gone: without the plugin nobody would look after it."""
         task = self.run.task if self.run is not None else None
         if task is not None:
             self.run.cancel()
             task.waitForFinished(WAIT_MS)
-
-    def close_down(self) -> None:
-        """End what runs: without the plugin nobody would look after it."""
-        self._end()
-        if self.iface is not None:
-            self.iface.unregisterApplicationExitBlocker(self._blocker)

@@ -45,6 +45,7 @@ class EngineTask(QgsTask):
 
     def __init__(self, title: str, job: str, request: dict, outputs=()) -> None:
         """May raise EngineNotFound; called in the main thread."""
+        # Not CancelWithoutPrompt: QGIS must ask before it quits over a training, as it does over tasks of this kind.
         super().__init__(title, QgsTask.Flag.CanCancel)
         self._process = EngineProcess(find_engine())
         self._job, self._request, self._outputs = job, request, outputs
@@ -204,8 +205,9 @@ class TrainingRun(QObject):
         (self.folder / REQUEST).write_text(json.dumps(self.request, indent=2), encoding="utf-8")
         request = {**self.request, "resume": resume}
         outputs = [request[name] for name in ("model", "report", "log_csv") if request.get(name)]
-        name = Path(self.model).stem
-        task = EngineTask(tr("Training the model {}").format(name), "train", request, outputs)
+        # QGIS shows it in its list of tasks, and where it asks before it quits.
+        title = tr("Training the model {} (if cancelled, it can be resumed)").format(Path(self.model).stem)
+        task = EngineTask(title, "train", request, outputs)
         task.told.connect(self._told)
         task.ended.connect(self._ended)
         self.result, self.problem, self.cancelled, self.stopping = None, "", False, False

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qgis.core import QgsApplication, QgsProject, QgsRasterLayer
+from qgis.core import QgsApplication, QgsProject, QgsRasterLayer, QgsTask
 from qgis.gui import QgsMessageBar
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtGui import QColor, QPalette
@@ -39,7 +39,7 @@ class Interface:
     """What of QGIS's interface the desk asks for: a real window, a real message bar."""
 
     def __init__(self):
-        self.window, self.blockers = QMainWindow(), []
+        self.window = QMainWindow()
         self.bar = QgsMessageBar(self.window)
 
     def mainWindow(self):  # noqa: N802
@@ -47,12 +47,6 @@ class Interface:
 
     def messageBar(self):  # noqa: N802
         return self.bar
-
-    def registerApplicationExitBlocker(self, blocker):  # noqa: N802
-        self.blockers.append(blocker)
-
-    def unregisterApplicationExitBlocker(self, blocker):  # noqa: N802
-        self.blockers.remove(blocker)
 
 
 @pytest.fixture
@@ -199,22 +193,20 @@ def _answer(text, seen):
     QTimer.singleShot(50, press)
 
 
-def test_quitting_asks(dialog, interface, out):
-    blocker = interface.blockers[0]
-    assert blocker.allowExit()
+def test_quitting_asks(dialog, out):
+    """QGIS asks before it quits over active tasks but those that say otherwise, and cancels them after a Yes."""
     fill(dialog, out)
     click(dialog.start)
     wait(lambda: dialog.desk.run.lines)
-    seen = []
-    _answer("Go on training", seen)
-    assert not blocker.allowExit()
-    assert dialog.desk.running
-    _answer("End the training and quit", seen)
+    (task,) = QgsApplication.taskManager().activeTasks()
+    assert not task.flags() & QgsTask.Flag.CancelWithoutPrompt
+    assert task.description() == "Training the model mine (if cancelled, it can be resumed)"
     began = time.monotonic()
-    assert blocker.allowExit()
+    QgsApplication.taskManager().cancelAll()
+    wait(lambda: not dialog.desk.running)
     assert time.monotonic() - began < 4
-    assert "mine.safetensors is being trained" in seen[0]
-    assert len(seen) == 2
+    assert "Cancelled" in dialog.progress.head.text()
+    assert QgsApplication.taskManager().countActiveTasks() == 0
     assert _engines() == []
 
 
