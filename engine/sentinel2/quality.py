@@ -48,6 +48,8 @@ log = logging.getLogger(__name__)
 CELL = 16
 """Pixels a side of the cells of `Quality.land` and the like."""
 ROWS, COLS = 1024, 2048
+# At least the halo of ordinary options, and whole cells.
+LEAD = 32
 IMAGE_BANDS = ("B2", "B3", "B4", "B8", "B11")
 # Patches of the scene from which cloud levels are set: so many an axis, of so many pixels a side.
 SAMPLES, SAMPLE_PIXELS = 4, 64
@@ -273,9 +275,18 @@ def sample_windows(grid: Grid) -> Iterator[Window]:
 
 
 def _blocks(grid: Grid) -> Iterator[Window]:
-    for row in range(0, grid.height, ROWS):
-        for col in range(0, grid.width, COLS):
-            yield Window(row, col, min(ROWS, grid.height - row), min(COLS, grid.width - col))
+    """Windows that cover a grid, row by row; with its halo, each touches two rows of a JP2's tiles, not three."""
+    for row, height in _spans(grid.height, ROWS):
+        for col, width in _spans(grid.width, COLS):
+            yield Window(row, col, height, width)
+
+
+def _spans(length: int, step: int) -> Iterator[tuple[int, int]]:
+    """Starts and sizes along an axis; the first is longer by LEAD, so that halos do not reach into a third tile."""
+    start, end = 0, min(step + LEAD, length)
+    while start < length:
+        yield start, end - start
+        start, end = end, min(end + step, length)
 
 
 def _block(

@@ -133,3 +133,23 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(BandError, match="lacks B2"):
         prepare(tmp_path, safe)
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "empty") == before
+
+
+def test_blocks_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The quality mask is the same however it is cut into blocks: land, cloud and their collars cross the edges."""
+    side = 300
+    array = np.full((11, side, side), 0.02, dtype=np.float32)
+    array[MARIDA_ORDER.index("B11")] = 0.004
+    rows, cols = np.mgrid[:side, :side]
+    land = cols < 90 + 30 * np.sin(rows / 20)
+    array[:, land] = np.linspace(0.08, 0.3, 11, dtype=np.float32)[:, None]
+    cloud = (rows - 160) ** 2 + (cols - 190) ** 2 < 30**2
+    array[:, cloud] = 0.4
+    safe = write_l1c(tmp_path, top_of_atmosphere(array), cloud=cloud)
+    with rasterio.open(prepare(tmp_path, safe).quality) as written:
+        whole = written.read(1)
+    assert set(np.unique(whole)) == {0, 3, 4}
+    monkeypatch.setattr("engine.sentinel2.quality.ROWS", 64)
+    monkeypatch.setattr("engine.sentinel2.quality.COLS", 80)
+    with rasterio.open(prepare(tmp_path, safe).quality) as written:
+        np.testing.assert_array_equal(written.read(1), whole)
