@@ -175,13 +175,11 @@ def _calibrate(detector: TreeDetector, pool: PoolTiles, textures: Path, fold: in
     practice = {"debris": ScoreHistogram(), "floating": ScoreHistogram()}
     real = {"debris": ScoreHistogram(), "floating": ScoreHistogram()}
     unlabelled = ScoreHistogram()
-    tiles = [pool.tile(int(number)) for number in pool.numbers("validate-busy")]
-    counts = np.sum([np.bincount(tile.classes.ravel(), minlength=256) for tile in tiles], axis=0)
+    numbers = pool.numbers("validate-busy").tolist()
+    pixels = sample(pool, numbers, detector.windows, np.random.default_rng([fold, 23]))
+    counts = np.bincount(pixels.classes, minlength=256)
     counts[0] = 0
-    weights = pixel_weights(counts)
-    for tile in tiles:
-        use = tile.classes > 0
-        _add(practice, detector.image(tile.reflectance, tile.observed)[:, use], tile.classes[use], weights)
+    _add(practice, detector.pixels(pixels.table).T, pixels.classes, pixel_weights(counts))
     for number, name in enumerate(patch_names(textures)):
         patch = read_patch(textures, name, MARIDA_ORDER) if fold_of(number) == fold % FOLDS else None
         if patch is None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from engine.practice.job import CLASS_NAMES
+from tools.accuracy.scoring import difference
 
 __all__ = ["HISTORY", "PAGE", "PICTURES", "RESULTS", "render"]
 
@@ -99,7 +102,8 @@ def _models(results: dict[str, Any]) -> str:
             f"Mean of {len(seeds)} seeds: strict F1 {mean:.3f}, floating F1 {wide:.3f}. Goals: 0.85 and 0.90.\n"
         )
     for name, row in results.get("baselines", {}).items():
-        low, high = row["network_minus_this"]
+        counts = [{name: np.array(v) for name, v in one["strict"]["scenes"].items()} for one in (network, row)]
+        low, high = difference(*counts)
         text.append(f"- F1 of the shipped network less that of {name}: [{low:+.3f}, {high:+.3f}] over the same draws.")
     text.append(
         "\nForest (125 trees, depth 20) and LightGBM on single pixels (11 bands, 4 indices), LightGBM with windows "
