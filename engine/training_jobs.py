@@ -15,7 +15,7 @@ SOURCES = ("practice", "marida", "rasters")
 
 @dataclass(frozen=True, kw_only=True)
 class InspectRequest:
-    """Say what a training would learn from: classes, patches, and the split, without training."""
+    """Say what a training would learn from, and how it would be split."""
 
     source: str = option("practice", text="practice (made scenes), marida (a folder), or rasters with labels")
     folder: str | None = option(None, text="folder in MARIDA's layout, with patches/ and splits/")
@@ -69,7 +69,7 @@ class InspectResult:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainRequest(InspectRequest):
-    """Train a model on practice scenes, on a folder in MARIDA's layout, or on rasters with labels."""
+    """Train a model on practice scenes, MARIDA patches, or labelled rasters."""
 
     model: str = option(text="model file to write")
     name: str = option("my model", text="the model's name, for its card")
