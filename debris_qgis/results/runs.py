@@ -83,7 +83,8 @@ def raster_kind(layer: QgsMapLayer) -> str:
     """Mask or probability where a layer is such a result, else an empty text."""
     if not isinstance(layer, QgsRasterLayer) or layer.customProperty(KIND) in MADE_HERE:
         return ""
-    if not layer.isValid() or layer.providerType() != "gdal" or layer.bandCount() != 1:
+    # The probability has a second band where the model tells other floating matter; the first is debris always.
+    if not layer.isValid() or layer.providerType() != "gdal" or layer.bandCount() > 2:
         return ""
     return _kind_of(layer.source())
 

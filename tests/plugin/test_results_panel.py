@@ -303,6 +303,24 @@ def test_below_the_runs_threshold_there_are_candidates_that_can_be_kept(panel, r
     assert panel.layers.made("candidates").featureCount() == 0
 
 
+def test_a_probability_with_a_second_band_is_the_runs_too(run, project, open_panel, tmp_path):
+    """Where the model tells other floating matter there is a band for it; the slider shows the first."""
+    two = gdal.GetDriverByName("GTiff").Create(str(tmp_path / "two.tif"), 100, 100, 2, gdal.GDT_Float32)
+    one = gdal.Open(run["PROBABILITY"])
+    two.SetGeoTransform(one.GetGeoTransform())
+    two.SetProjection(one.GetProjection())
+    two.SetMetadata(one.GetMetadata())
+    two.GetRasterBand(1).WriteArray(one.ReadAsArray())
+    two.GetRasterBand(2).WriteArray(np.ones((100, 100), dtype=np.float32))
+    del two
+    load(project, {**run, "PROBABILITY": str(tmp_path / "two.tif")})
+    panel = open_panel()
+    assert panel.run.probability is not None
+    panel.show_from(0.6)
+    assert panel.scan.index.pixels(0.6) == 14
+    assert panel.layers.made("threshold").renderer().band() == 1
+
+
 def test_a_filter_of_ones_own_is_kept(panel):
     panel.run.detections.setSubsetString('"n_pixels" > 1')
     panel.show_from(0.6)
