@@ -189,5 +189,7 @@ def accuracy_of(card: Optional[dict]) -> str:
             )
     debris = metrics.get("debris") or {}
     if not sentences and "f1" in debris:
-        sentences.append(f"On {metrics.get('data', 'its validation data')}: F1 {debris['f1']:.2f}.")
+        parts = [f"{name} {debris[name]:.2f}" for name in ("precision", "recall") if name in debris]
+        figures = ", ".join([*parts, f"F1 {debris['f1']:.2f}"])
+        sentences.append(f"On {metrics.get('data', 'its validation data')}: {figures}.")
     return " ".join(sentences) or "The model's card states no accuracy."

@@ -41,7 +41,7 @@ def test_export(qgis, detected: dict, tmp_path: Path) -> None:
     assert _count(result["GEOJSON"]) == _count(detected["DETECTIONS"]) == result["COUNT"]
     item = json.loads(Path(result["STAC_ITEM"]).read_text(encoding="utf-8"))
     assert item["properties"]["start_datetime"] == "2020-12-22T00:00:00Z"
-    assert "precision" in Path(result["README"]).read_text(encoding="utf-8")
+    assert "precision 0." in Path(result["README"]).read_text(encoding="utf-8")
 
 
 def test_report(qgis, detected: dict, tmp_path: Path) -> None:
