@@ -18,6 +18,7 @@ SPLIT ?=
 MODEL ?=
 PROTOCOL ?=
 SCENE ?=
+SLOW ?=
 
 .PHONY: help setup demo test lint package model accuracy bench evaluate install clean
 
@@ -31,10 +32,10 @@ demo: ## Detect debris in a practice scene, or in SCENE=path/to/raster, with a t
 	@tools/setup.sh system engine
 	@$(ENGINE_PYTHON) -m tools.demo $(if $(SCENE),--scene "$(SCENE)")
 
-test: setup ## Run every test: the engine's and the package's, then the plugin's in a real QGIS.
+test: setup ## Run the tests: the engine's and the package's, then the plugin's in a real QGIS. SLOW=1 adds the long ones.
 	@status=0; \
-	$(ENGINE_PYTHON) -m pytest tests/engine tests/package || status=1; \
-	QT_QPA_PLATFORM=offscreen $(QGIS_ENVIRONMENT_PYTHON) -m pytest tests/plugin tests/e2e || status=1; \
+	$(ENGINE_PYTHON) -m pytest $(if $(SLOW),,-m "not slow") tests/engine tests/package || status=1; \
+	QT_QPA_PLATFORM=offscreen $(QGIS_ENVIRONMENT_PYTHON) -m pytest $(if $(SLOW),,-m "not slow") tests/plugin tests/e2e || status=1; \
 	exit $$status
 
 lint: ## Check style and types.

@@ -252,24 +252,28 @@ def _finish(session: Session, plan: Mapping[str, Any], monitor: Monitor) -> tupl
     network = session.average.network
     network.load_state_dict(session.best)
     first = session.validate(lambda done: monitor(0.5 * done, "Fitting the temperature"))
-    temperature = fit_temperature(first.logits, first.target, first.weight)
+    kept = session.kept_calibration()
+    temperature = kept.temperature if kept else fit_temperature(first.logits, first.target, first.weight)
     final = session.validate(lambda done: monitor(0.5 + 0.5 * done, "Choosing the threshold"), temperature)
     return network, _card(session, final, temperature, plan), final
 
 
 def _card(session: Session, validation: Validation, temperature: float, plan: Mapping[str, Any]) -> ModelCard:
+    kept = session.kept_calibration()
+    threshold = kept.threshold if kept else round(validation.debris.best().threshold, 4)
+    floating = kept.floating_threshold if kept else round(validation.floating.best().threshold, 4)
     return ModelCard(
         name=session.request.name,
         bands=session.data.bands,
         mean=tuple(round(float(v), 6) for v in session.mean),
         std=tuple(round(float(v), 6) for v in session.std),
         classes=session.classes,
-        threshold=round(validation.debris.best().threshold, 4),
-        floating_threshold=round(validation.floating.best().threshold, 4),
+        threshold=threshold,
+        floating_threshold=floating,
         temperature=temperature,
         network=asdict(session.average.network.config),
         training=_training(session, plan),
-        metrics=_metrics(session, validation),
+        metrics=_metrics(session, validation, threshold, floating),
     )
 
 
@@ -293,8 +297,8 @@ def _training(session: Session, plan: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _metrics(session: Session, validation: Validation) -> dict[str, Any]:
-    debris, floating = validation.debris.best(), validation.floating.best()
+def _metrics(session: Session, validation: Validation, at: float, floating_at: float) -> dict[str, Any]:
+    debris, floating = validation.debris.at(at), validation.floating.at(floating_at)
     thresholds, precision, recall = validation.debris.curve()
     steps = slice(0, None, max(1, len(thresholds) // 50))
     what = (

@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 MAX_NORM = 1.0
 WEAK_SHARE = 2.0
 MEASURED_TILES = 200
+FEW = 300
+"""Positive validation pixels below which a model that goes on keeps its thresholds and its temperature."""
 STRETCH, CONTRAST_WINDOWS, STEM = 8.0, (5, 15), 48
 SAME = (
     "source", "positive_classes", "tile_size", "seed", "batch_size", "learning_rate", "weight_decay", "dropout",
@@ -228,6 +230,14 @@ class Session:
             mask[floating >= floating_threshold] = 2
         mask[debris >= threshold] = 1
         return mask.cpu().numpy()
+
+    def kept_calibration(self) -> ModelCard | None:
+        """The card whose thresholds and temperature stay: that of the model gone on from, where labels are few.
+
+        A handful of corrections says where a model was wrong, not how sure it may be elsewhere.
+        """
+        positive = int(self.kept_counts[list(self.data.positive)].sum())
+        return self.start if self.start is not None and positive < FEW else None
 
     def keep_best(self) -> None:
         """Keep the averaged weights as they are now."""

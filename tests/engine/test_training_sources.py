@@ -148,6 +148,19 @@ def test_polygons_train_a_model_that_detect_and_evaluate_use(drawn: tuple[Path, 
     assert scores.pixels_by_class["Marine Debris"] == 80
 
 
+def test_a_few_corrections_leave_the_threshold_as_it_was(folder: Path, tmp_path: Path):
+    common = {
+        "source": "marida", "folder": str(folder), "tile_size": 32, "width": 4, "epochs": 1, "batch_size": 4,
+        "device": "cpu", "precision": "float32",
+    }  # fmt: skip
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    train(TrainRequest(model=str(first), **common))
+    result = train(TrainRequest(model=str(second), start_from=str(first), learning_rate=1e-5, **common))
+    before, after = modelfile.read_card(first), modelfile.read_card(second)
+    assert (after.threshold, after.temperature) == (before.threshold, before.temperature)
+    assert result.best_f1 == pytest.approx(after.metrics["debris"]["f1"], abs=1e-3)
+
+
 def test_a_class_raster_serves_as_well(drawn: tuple[Path, Path], tmp_path: Path):
     raster, _ = drawn
     with rasterio.open(raster) as dataset:
