@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.bands import MARIDA_ORDER
 from engine.practice.scene import SceneOptions, Tile
@@ -69,7 +70,7 @@ def make_pool(folder: Path, parts: Sequence[Part], processes: int, tick: Callabl
     shapes = {"reflectance": (np.float16, (total, len(MARIDA_ORDER), size, size)),
               "classes": (np.uint8, (total, size, size)), "observed": (np.bool_, (total, size, size))}  # fmt: skip
     arrays = [
-        np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
+        np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)  # type: ignore[no-untyped-call]
         for name, (dtype, shape) in shapes.items()
     ]
     with multiprocessing.get_context("spawn").Pool(processes) as workers:
@@ -98,7 +99,7 @@ class PoolTiles:
     def __len__(self) -> int:
         return len(self._arrays[1])
 
-    def numbers(self, name: str, without_fold: int | None = None) -> np.ndarray:
+    def numbers(self, name: str, without_fold: int | None = None) -> npt.NDArray[np.int64]:
         """Numbers of the tiles of parts whose name starts so, less those of a fold."""
         ends = np.cumsum([part["count"] for part in self.parts])
         found = [
