@@ -104,7 +104,7 @@ class TrainRequest(InspectRequest):
         within("dropout", self.dropout, 0.0, 0.9)
         within("jitter", self.jitter, 0.0, 5.0)
         within("texture_share", self.texture_share, 0.0, 1.0)
-        within("learning_rate", self.learning_rate, 1e-8, 10.0)
+        within("learning_rate", self.learning_rate, 1e-12, 10.0)
         within("weight_decay", self.weight_decay, 0.0, 1.0)
         within("warmup_epochs", self.warmup_epochs, 0, 10_000)
         for name in ("epochs", "batch_size", "patience"):

@@ -132,7 +132,10 @@ def _sample(logits: Tensor, target: Tensor, weight: Tensor, rng: np.random.Gener
 
 
 def fit_temperature(logits: Tensor, target: Tensor, weight: Tensor) -> float:
-    """The temperature of least weighted cross-entropy (Guo et al. 2017, arXiv 1706.04599), from 0.25 to 8."""
-    grid = torch.logspace(np.log10(0.25), np.log10(8), 61, dtype=torch.float64)
+    """The temperature of least weighted cross-entropy (Guo et al. 2017, arXiv 1706.04599), from 0.5 to 8.
+
+    Few labels that a network knows by heart would ask for less and less, until all probabilities are 0 or 1.
+    """
+    grid = torch.logspace(np.log10(0.5), np.log10(8), 49, dtype=torch.float64)
     losses = [float((F.cross_entropy(logits / t, target, reduction="none") * weight).sum()) for t in grid.float()]
     return round(float(grid[int(np.argmin(losses))]), 4)

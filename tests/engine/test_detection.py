@@ -259,7 +259,7 @@ def _left(folder: Path) -> list[str]:
     [
         ("missing", RasterError, "There is no file"),
         ("text", RasterError, "cannot be opened as a raster"),
-        ("picture", BandError, "needs B1"),
+        ("picture", BandError, "picture made for viewing"),
         ("ten", BandError, "10 band"),
         ("empty", RasterError, "nothing was looked at"),
         ("rotated", RasterError, "rotated"),

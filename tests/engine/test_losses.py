@@ -65,6 +65,34 @@ def test_cross_entropy_is_that_of_torch(case):
     assert float(loss) == pytest.approx(float(expected), abs=1e-5)
 
 
+def _as_one_row(logits: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The pixels that count, as a batch of one image of one row, for losses that know no ignored pixels."""
+    x, t = valid_pixels(logits, target)
+    return x.T[None, :, None], t[None, None, None]
+
+
+@pytest.mark.parametrize("ignored", [True, False])
+def test_each_term_is_that_of_monai(case, ignored: bool):
+    monai = pytest.importorskip("monai.losses")
+    logits, target = case
+    if not ignored:
+        target = torch.where(target == IGNORE, 0, target)
+    x, t = _as_one_row(logits, target)
+    classes = logits.shape[1]
+    dice = monai.DiceLoss(softmax=True, to_onehot_y=True, batch=True, smooth_nr=1.0, smooth_dr=1.0)
+    assert float(dice_loss(logits.softmax(1), target)) == pytest.approx(float(dice(x, t)), abs=1e-5)
+    # MONAI adds the loss of each class's channel and divides by the channels too; alpha is 0.25 for every class.
+    focal = monai.FocalLoss(use_softmax=True, to_onehot_y=True, gamma=2.0)
+    assert float(focal_loss(logits.log_softmax(1), target)) == pytest.approx(
+        0.25 * classes * float(focal(x, t)), abs=1e-5
+    )
+    weights = class_weights(range(1, classes + 1))
+    entropy = monai.DiceCELoss(
+        softmax=True, to_onehot_y=True, lambda_dice=0.0, lambda_ce=1.0, weight=torch.from_numpy(weights)
+    )
+    assert float(CombinedLoss(weights, 0, 0, 1)(logits, target)) == pytest.approx(float(entropy(x, t)), abs=1e-5)
+
+
 def test_the_sum_has_the_shares_of_the_recipe(case):
     logits, target = case
     weights = class_weights([1] * logits.shape[1])

@@ -89,12 +89,17 @@ def patch(marida: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[np.nd
     return np.nan_to_num(reflectance), np.isfinite(reflectance).all(axis=0), found
 
 
-@pytest.mark.parametrize("baseline", ["02.09", "05.09"])
-def test_l1c_gives_the_detections_of_the_patch(patch, detect, tmp_path: Path, baseline: str) -> None:
+@pytest.mark.parametrize(
+    ("baseline", "native", "within"), [("02.09", False, 0.02), ("05.09", False, 0.02), ("05.09", True, 0.05)]
+)
+def test_l1c_gives_the_detections_of_the_patch(
+    patch, detect, tmp_path: Path, baseline: str, native: bool, within: float
+) -> None:
+    # Natively coarse bands lose a little: MARIDA's were moved when it was made, so its blocks are not the product's.
     reflectance, observed, expected = patch
-    safe = write_l1c(tmp_path, top_of_atmosphere(reflectance), baseline=baseline, observed=observed)
+    safe = write_l1c(tmp_path, top_of_atmosphere(reflectance), baseline=baseline, observed=observed, native=native)
     found = detect(safe, model=None)
-    assert found.debris_area_m2 == pytest.approx(expected.debris_area_m2, rel=0.02)
+    assert found.debris_area_m2 == pytest.approx(expected.debris_area_m2, rel=within)
     assert found.observed_area_m2 == pytest.approx(expected.observed_area_m2, rel=0.001)
     assert (found.level, found.processing_baseline) == ("Rayleigh-corrected", baseline)
     assert "from L1C, by our own correction" in found.level_note

@@ -95,4 +95,4 @@ def test_every_requirement_is_pinned() -> None:
         lines = [line for line in (ROOT / name).read_text(encoding="utf-8").splitlines() if line.strip()]
         packages = [line for line in lines if not line.startswith("#")]
         assert packages
-        assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9.]+", line) for line in packages), name
+        assert all(re.fullmatch(r"[A-Za-z0-9_.-]+(\[[a-z,]+\])?==[A-Za-z0-9.]+", line) for line in packages), name
