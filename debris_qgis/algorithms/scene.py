@@ -108,6 +108,8 @@ class SceneAlgorithm(EngineAlgorithm):
             if os.path.exists(source):
                 return self.tr("{} is no raster that can be opened.").format(source)
             return self.tr("There is no raster {}.").format(source)
+        elif source and (problem := self._kind_problem(self.parameterAsRasterLayer(parameters, "INPUT", context))):
+            return problem
         bands = self.parameterAsString(parameters, "BANDS", context)
         if bands.strip() and not BANDS.fullmatch(bands):
             return self.tr("Band numbers are {!r}: write them as B1=1,B2=2,…").format(bands)
@@ -167,13 +169,19 @@ class SceneAlgorithm(EngineAlgorithm):
         """A number, or None where it was left empty."""
         return None if parameters.get(name) is None else self.parameterAsDouble(parameters, name, context)
 
+    def _kind_problem(self, layer):
+        """What is wrong with a layer that GDAL does not open, or an empty text."""
+        if layer is None or layer.providerType() == "gdal":
+            return ""
+        text = self.tr("{} is a layer of the kind {}, not a raster file: save its bands to a file first.")
+        return text.format(layer.name(), layer.providerType())
+
     def _input(self, layer):
         """What GDAL opens for a layer."""
-        if layer.providerType() != "gdal":
-            raise QgsProcessingException(
-                self.tr("{} is a layer of the kind {}, not a raster file: save its bands to a file first.")
-                .format(layer.name(), layer.providerType())
-            )  # fmt: skip
+        # A model's step may hand over what no check of parameters has seen.
+        problem = self._kind_problem(layer)
+        if problem:
+            raise QgsProcessingException(problem)
         # QGIS appends what it has set for opening a layer: path|option:NAME=VALUE.
         source = layer.source().split("|option:")[0]
         return os.path.abspath(source) if os.path.exists(source) else source

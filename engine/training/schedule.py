@@ -33,8 +33,9 @@ class WeightAverage(Generic[Network]):
         """Move a little towards `network`; faster in the first steps, whose start is of no worth."""
         self.steps += 1
         decay = min(self._decay, self.steps / (self.steps + 10))
-        for mine, other in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
-            if mine.is_floating_point():
-                mine.lerp_(other, 1 - decay)
-            else:
-                mine.copy_(other)
+        mine, other = self.network.state_dict().values(), network.state_dict().values()
+        pairs = [(a, b) for a, b in zip(mine, other, strict=True) if a.is_floating_point()]
+        torch._foreach_lerp_([a for a, _ in pairs], [b for _, b in pairs], 1 - decay)
+        for a, b in zip(mine, other, strict=True):
+            if not a.is_floating_point():
+                a.copy_(b)

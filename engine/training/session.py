@@ -105,8 +105,9 @@ class Session:
             share_statistics(self.network)
         self.trained = team.wrap(self.network)
         self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=request.learning_rate, weight_decay=request.weight_decay
-        )
+            self.network.parameters(), lr=request.learning_rate, weight_decay=request.weight_decay,
+            fused=device.type in ("cpu", "cuda"),
+        )  # fmt: skip
         table = table_for(self.classes, data.positive) if start else lookup(self.classes)
         self.table = torch.from_numpy(table).to(device)
         self.roles = {r: [i for i, c in enumerate(self.classes) if c.role == r] for r in ("debris", "floating")}

@@ -265,7 +265,7 @@ def _bad_input(kind, make_raster, water, tmp_path, toy_model):
     return {
         "missing file": ({"INPUT": str(tmp_path / "none.tif")}, "There is no raster"),
         "not a raster": ({"INPUT": str(text)}, "is no raster"),
-        "picture": ({"INPUT": picture}, "needs B1"),
+        "picture": ({"INPUT": picture}, "picture made for viewing"),
         "unnamed 10 bands": ({"INPUT": ten}, "10 band"),
         "no data": ({"INPUT": empty}, "nothing was looked at"),
         "rotated": ({"INPUT": rotated}, "rotated"),
