@@ -57,7 +57,7 @@ def dice_loss(probabilities: Tensor, target: Tensor) -> Tensor:
     nothing = probabilities.new_zeros(count)
     overlap = nothing.index_add(0, number.flatten(), own.flatten())
     pixels = nothing.index_add(0, number.flatten(), valid.flatten().to(nothing.dtype))
-    total = (probabilities * valid[:, None]).sum((0, 2, 3)) + pixels
+    total = torch.einsum("bchw,bhw->c", probabilities, valid.to(nothing.dtype)) + pixels
     loss = 1 - (2 * overlap + SMOOTHING) / (total + SMOOTHING)
     occurs = (pixels > 0).float()
     return (loss * occurs).sum() / occurs.sum().clamp(min=1)
@@ -108,7 +108,7 @@ class CombinedLoss(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The loss of `logits` (batch, classes, height, width); 0 where no pixel of the batch has a target."""
-        log_probabilities = F.log_softmax(logits.float(), dim=1)
+        log_probabilities = F.log_softmax(logits.float().contiguous(), dim=1)
         terms = (
             dice_loss(log_probabilities.exp(), target),
             focal_loss(log_probabilities, target, weight),
