@@ -286,9 +286,13 @@ class Session:
         self.average.steps = int(values["steps"])
         self.best = {name: value.to(self.device) for name, value in part("best").items()}
         state: dict[int, dict[str, Tensor]] = {}
+        weights = list(self.network.parameters())
         for key, value in part("optimiser").items():
             number, name = key.split(".", 1)
-            state.setdefault(int(number), {})[name] = value
+            # The fused optimiser goes through memory, so moments must lie as their weights do (channels last).
+            weight = weights[int(number)]
+            laid = torch.empty_like(weight).copy_(value) if value.shape == weight.shape else value
+            state.setdefault(int(number), {})[name] = laid
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
         names = {entry.name for entry in dataclasses.fields(Progress)}
         self.progress = Progress(**{name: value for name, value in values.items() if name in names})
