@@ -132,9 +132,9 @@ def draw(results: Results, title: str, credit: str, folder: Path) -> Path:
         ),
         encoding="utf-8",
     )
-    command = [qgis_python(), str(ROOT / "tools" / "render_map.py"), str(description)]
+    command = [qgis_python(), "-m", "tools.render_map", str(description.absolute())]
     environment = headless_environment(folder / "qgis")
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     shutil.rmtree(folder / "qgis", ignore_errors=True)
     if done.returncode != 0 or not picture.is_file():
         raise DemoError(f"QGIS could not draw the map:\n{done.stdout}{done.stderr}")

@@ -45,9 +45,10 @@ MAGNIFIED = 20.0
 
 
 class Sheet:
-    """A layout of A4 pages, upright; positions in mm from the upper left corner of a page."""
+    """A layout of A4 pages, upright unless told; positions in mm from the upper left corner of a page."""
 
-    def __init__(self, project: QgsProject) -> None:
+    def __init__(self, project: QgsProject, width: float = PAGE_WIDTH, height: float = PAGE_HEIGHT) -> None:
+        self._page_size = QgsLayoutSize(width, height)
         self.layout = QgsPrintLayout(project)
         self.layout.initializeDefaults()
         self.layout.renderContext().setDpi(DPI)
@@ -61,9 +62,8 @@ class Sheet:
         self.layout.pageCollection().addPage(page)
         self.page += 1
 
-    @staticmethod
-    def _size(page) -> None:
-        page.setPageSize(QgsLayoutSize(PAGE_WIDTH, PAGE_HEIGHT))
+    def _size(self, page) -> None:
+        page.setPageSize(self._page_size)
 
     def place(self, item: QgsLayoutItem, x: float, y: float, width: float, height: float) -> None:
         """Put an item on the current page."""
