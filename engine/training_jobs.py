@@ -34,6 +34,8 @@ class InspectRequest:
     validation_samples: int = option(400, text="practice tiles that are never trained on")
     tile_size: int = option(256, text="pixels, a multiple of 16")
     seed: int = option(0, text="the same seed gives the same data, and on a CPU the same model")
+    start_from: str | None = option(None, text="model file to go on from (fine-tuning)")
+    rehearsal: bool = option(True, text="go on with a handful of labels beside practice scenes: nothing is forgotten")
 
     def __post_init__(self) -> None:
         choice("source", self.source, SOURCES)
@@ -86,7 +88,6 @@ class TrainRequest(InspectRequest):
     textures: str | None = option(None, text="folder in MARIDA's layout, of real images to paint practice things on")
     texture_split: str | None = option(None, text="list of its patches to use; else all")
     texture_share: float = option(0.4, text="share of the training samples that are such images")
-    start_from: str | None = option(None, text="model file to go on from (fine-tuning)")
     run_folder: str | None = option(None, text="log, state, previews and best model so far; else beside the model")
     resume: bool = option(False, text="go on from the state in run_folder")
     report: str | None = option(None, text="HTML page to write: curves, precision-recall, reliability, pictures")

@@ -6,7 +6,6 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,6 +21,7 @@ from engine.modelfile import ModelCard
 from engine.monitor import Monitor, Share, silent
 from engine.network import SEUNet, count_parameters
 from engine.outputs import Staging
+from engine.training.card import card_of
 from engine.training.distributed import Processes, processes
 from engine.training.previews import choose_tiles, write_previews
 from engine.training.report import report_page
@@ -165,7 +165,9 @@ class _Run:
             while progress.epoch < request.epochs and not self._settled():
                 first = progress.epoch / request.epochs
                 self._epoch(Share(monitor, first, first + 1 / request.epochs))
-                if self._settled():
+                if progress.right == 1:
+                    log.info("All labelled places come out right: nothing more is to be learnt from them.")
+                elif self._settled():
                     log.info("No better validation F1 for %d epochs: stopped early.", request.patience)
         except StopAsked:
             if not self.session.best:
@@ -178,7 +180,8 @@ class _Run:
 
     def _settled(self) -> bool:
         progress = self.session.progress
-        return bool(progress.best_epoch) and progress.epoch - progress.best_epoch >= self.request.patience
+        waited = progress.epoch - progress.best_epoch
+        return progress.right == 1 or (bool(progress.best_epoch) and waited >= self.request.patience)
 
     def _epoch(self, monitor: Monitor) -> None:
         session, progress = self.session, self.session.progress
@@ -194,6 +197,7 @@ class _Run:
         if row["best"]:
             progress.best_f1, progress.best_epoch = row["f1"], progress.epoch
             session.keep_best()
+        progress.right = max(progress.right, row.get("right", -1.0))
         progress.rows.append(row)
         log.info(
             "Epoch %d: loss %.4f, validation loss %.4f, F1 %.3f, IoU %.3f, %.0f s", row["epoch"], row["train_loss"],
@@ -215,9 +219,15 @@ class _Run:
         return look
 
     def _row(self, loss: float, validation: Validation, seconds: float) -> dict[str, Any]:
-        scores = validation.debris.best()
+        scores, progress = validation.debris.best(), self.session.progress
+        # With a handful of labels scores are of practice scenes: what counts is how many places hold.
+        right = self.session.right()
+        best = scores.f1 > progress.best_f1
+        if right is not None:
+            log.info("%d of %d labelled places come out right.", *right)
+            best = right[0] / max(right[1], 1) > progress.right
         return {
-            "epoch": self.session.progress.epoch + 1,
+            "epoch": progress.epoch + 1,
             "train_loss": round(loss, 6),
             "validation_loss": round(validation.loss, 6),
             "f1": round(scores.f1, 5),
@@ -226,7 +236,8 @@ class _Run:
             "recall": round(scores.recall, 5),
             "learning_rate": float(f"{self.session.rate:.6g}"),
             "seconds": round(seconds, 2),
-            "best": int(scores.f1 > self.session.progress.best_f1),
+            "best": int(best),
+            **({} if right is None else {"right": right[0] / max(right[1], 1)}),
         }
 
     def _keep(self, folder: RunFolder, validation: Validation) -> None:
@@ -234,7 +245,7 @@ class _Run:
         session = self.session
         thresholds = validation.debris.best().threshold, validation.floating.best().threshold
         if session.progress.rows[-1]["best"]:
-            card = _card(session, validation, 1.0, self.plan)
+            card = card_of(session, validation, 1.0, self.plan)
             folder.write("best.safetensors", lambda path: modelfile.save(path, session.average.network, card))
         tiles = [session.data.validation.tile(index) for index in self.shown]
         masks = [session.mask(tile.reflectance, tile.observed, *thresholds) for tile in tiles]
@@ -255,68 +266,4 @@ def _finish(session: Session, plan: Mapping[str, Any], monitor: Monitor) -> tupl
     kept = session.kept_calibration()
     temperature = kept.temperature if kept else fit_temperature(first.logits, first.target, first.weight)
     final = session.validate(lambda done: monitor(0.5 + 0.5 * done, "Choosing the threshold"), temperature)
-    return network, _card(session, final, temperature, plan), final
-
-
-def _card(session: Session, validation: Validation, temperature: float, plan: Mapping[str, Any]) -> ModelCard:
-    kept = session.kept_calibration()
-    threshold = kept.threshold if kept else round(validation.debris.best().threshold, 4)
-    floating = kept.floating_threshold if kept else round(validation.floating.best().threshold, 4)
-    return ModelCard(
-        name=session.request.name,
-        bands=session.data.bands,
-        mean=tuple(round(float(v), 6) for v in session.mean),
-        std=tuple(round(float(v), 6) for v in session.std),
-        classes=session.classes,
-        threshold=threshold,
-        floating_threshold=floating,
-        temperature=temperature,
-        network=asdict(session.average.network.config),
-        training=_training(session, plan),
-        metrics=_metrics(session, validation, threshold, floating),
-    )
-
-
-def _training(session: Session, plan: Mapping[str, Any]) -> dict[str, Any]:
-    """What the model was trained on, without the places of anybody's files."""
-    places = (
-        "model", "job_id", "device", "threads", "textures", "start_from", "folder", "rasters", "labels", "run_folder",
-        "report", "log_csv", "train_split", "validation_split", "texture_split", "label_layer", "resume",
-    )  # fmt: skip
-    request = {name: value for name, value in asdict(session.request).items() if name not in places}
-    return {
-        "data": session.data.text,
-        "fingerprint": session.data.fingerprint,
-        "plan": {part: plan[part] for part in ("training", "validation")},
-        "class_weights": plan["class_weights"],
-        "started_from": session.start.name if session.start is not None else None,
-        "epochs_done": session.progress.epoch,
-        "best_epoch": session.progress.best_epoch,
-        "curves": session.progress.rows,
-        **request,
-    }
-
-
-def _metrics(session: Session, validation: Validation, at: float, floating_at: float) -> dict[str, Any]:
-    debris, floating = validation.debris.at(at), validation.floating.at(floating_at)
-    thresholds, precision, recall = validation.debris.curve()
-    steps = slice(0, None, max(1, len(thresholds) // 50))
-    what = (
-        "practice tiles of signature scenes that were not trained on, pixels weighted as MARIDA's labels"
-        if session.data.practice
-        else "validation labels: other scenes, or other blocks of the scene, than those trained on"
-    )
-    return {
-        "data": what,
-        "debris": {**_scores(debris), "ece": round(validation.debris.calibration_error(), 5)},
-        "floating": _scores(floating),
-        "flagged_share_by_class": {str(number): round(share, 5) for number, share in validation.flagged.items()},
-        "precision_recall": [
-            [round(float(v), 4) for v in point]
-            for point in zip(thresholds[steps], precision[steps], recall[steps], strict=True)
-        ],
-    }
-
-
-def _scores(scores: Any) -> dict[str, float]:
-    return {name: round(getattr(scores, name), 4) for name in ("f1", "precision", "recall", "iou")}
+    return network, card_of(session, final, temperature, plan), final

@@ -123,7 +123,9 @@ class RunFolder:
     def write_log(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write the whole log."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, LOG_COLUMNS, lineterminator="\n")
+        # With a handful of labels a column says what share of the places came out right.
+        columns = [*LOG_COLUMNS, *(["right"] if rows and "right" in rows[0] else [])]
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         self.write("log.csv", lambda path: path.write_text(text.getvalue(), encoding="utf-8"))

@@ -17,28 +17,28 @@ from engine.errors import ResumeError, TrainingError
 from engine.losses import CombinedLoss, class_weights, weak_loss
 from engine.modelfile import ModelCard, ModelClass
 from engine.monitor import Monitor
-from engine.network import NetworkConfig, SEUNet
+from engine.network import SEUNet
 from engine.prediction import normalise
 from engine.training.augment import jitter_of, turn
 from engine.training.data import Batch, batches
 from engine.training.distributed import Processes, SharedDropout, share_statistics
 from engine.training.grouping import lookup, table_for
+from engine.training.handful import HandfulLoss, places_right
+from engine.training.rehearsal import FEW
 from engine.training.schedule import WeightAverage, rate_factor
 from engine.training.sources import TrainingData
+from engine.training.start import network_for, runs_mixed
 from engine.training.texture import WEAK
 from engine.training.validation import Reading, Validation, count_classes, validate
 from engine.training_jobs import TrainRequest
 
-__all__ = ["Progress", "Session", "network_for"]
+__all__ = ["Progress", "Session"]
 
 log = logging.getLogger(__name__)
 
 MAX_NORM = 1.0
 WEAK_SHARE = 2.0
 MEASURED_TILES = 200
-FEW = 300
-"""Positive validation pixels below which a model that goes on keeps its thresholds and its temperature."""
-STRETCH, CONTRAST_WINDOWS, STEM = 8.0, (5, 15), 48
 SAME = (
     "source", "positive_classes", "tile_size", "seed", "batch_size", "learning_rate", "weight_decay", "dropout",
     "jitter", "epochs", "warmup_epochs",
@@ -53,27 +53,10 @@ class Progress:
     epoch: int = 0
     best_f1: float = -1.0
     best_epoch: int = 0
+    right: float = -1.0
+    """Highest share of a handful of labelled places that came out right."""
     rows: list[dict[str, Any]] = field(default_factory=list)
     """The log's lines."""
-
-
-def network_for(request: TrainRequest, bands: int, classes: int, start: SEUNet | None) -> SEUNet:
-    """The network that a request asks for, or the one to go on from, with the request's dropout."""
-    if start is not None:
-        start.config = dataclasses.replace(start.config, dropout=request.dropout)
-        return start
-    extras: dict[str, Any] = {"contrast_windows": CONTRAST_WINDOWS, "stretch": STRETCH, "stem": STEM}
-    sizes = {"bands": bands, "classes": classes, "width": request.width, "dropout": request.dropout}
-    return SEUNet(NetworkConfig(**sizes, **({} if request.plain else extras)))  # type: ignore[arg-type]
-
-
-def _mixed(request: TrainRequest, device: torch.device) -> bool:
-    """Whether to compute in bfloat16 where that is safe: on CUDA, and on CPUs that multiply it in hardware."""
-    if request.precision != "auto":
-        return request.precision == "mixed"
-    if device.type == "cpu":
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return device.type == "cuda"
 
 
 class Session:
@@ -91,7 +74,7 @@ class Session:
         self.progress = Progress()
         self.start = start[1] if start else None
         self.classes: tuple[ModelClass, ...] = start[1].classes if start else data.classes
-        self.mixed = _mixed(request, device)
+        self.mixed = runs_mixed(request, device)
         torch.manual_seed(request.seed)
         self.generator = torch.Generator().manual_seed(request.seed)
         network = network_for(request, len(data.bands), len(self.classes), start[0] if start else None)
@@ -99,6 +82,10 @@ class Session:
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average: WeightAverage[SEUNet] = WeightAverage(network)
         self.best: dict[str, Tensor] = {}
+        roles = [entry.role for entry in self.classes]
+        self.handful = None
+        if data.corrections is not None:
+            self.handful = HandfulLoss(network, roles, data.positive, data.floating, self.mixed)
         self.network = network
         self.network.dropout = SharedDropout(request.dropout, self.generator, team)  # type: ignore[assignment]
         if team.count > 1:
@@ -110,7 +97,7 @@ class Session:
         )  # fmt: skip
         table = table_for(self.classes, data.positive) if start else lookup(self.classes)
         self.table = torch.from_numpy(table).to(device)
-        self.roles = {r: [i for i, c in enumerate(self.classes) if c.role == r] for r in ("debris", "floating")}
+        self.roles = {role: [i for i, own in enumerate(roles) if own == role] for role in ("debris", "floating")}
         self.rate = 0.0
 
     def prepare(self, monitor: Monitor) -> None:
@@ -132,7 +119,9 @@ class Session:
         counts[0] = 0
         table = self.table.cpu().numpy()
         by_channel = np.array([counts[table == channel].sum() for channel in range(len(self.classes))])
-        self.class_weights = class_weights(by_channel, self.data.power)
+        # A handful of labels may be all of one class, and their frequencies say nothing.
+        even = np.ones(len(by_channel), dtype=np.float32)
+        self.class_weights = even if self.handful else class_weights(by_channel, self.data.power)
         self.loss = CombinedLoss(self.class_weights).to(self.device)
         self.kept_counts = count_classes(self.data.validation, request.batch_size)
 
@@ -149,7 +138,8 @@ class Session:
         self.generator.manual_seed(request.seed * 100_003 + number)
         mine, size = self._mine(order), request.batch_size // self.team.count
         steps = -(-len(order) // request.batch_size)
-        self.network.train()
+        # With a handful of labels the statistics of the data stay those of the model gone on from.
+        self.network.train(self.handful is None)
         total = 0.0
         for step, batch in enumerate(batches(self.data.training, mine, size)):
             monitor(step / steps, f"Epoch {number + 1} of {request.epochs}")
@@ -182,12 +172,17 @@ class Session:
             batch.reflectance.to(device), batch.observed.to(device), batch.classes.to(device), view
         )
         x = normalise(reflectance * gain[here].to(device) + offset[here].to(device), observed, self.mean, self.std)
+        x = x.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.mixed):
-            logits = self.trained(x.contiguous(memory_format=torch.channels_last))
+            logits = self.trained(x)
         weight = None
         if batch.weight is not None:
             weight = self.team.gather(turn(batch.weight.to(device), observed, observed, view)[0])
-        loss = self._loss(self.team.gather(logits.float()), self.team.gather(classes), weight)
+        logits, classes = self.team.gather(logits.float()), self.team.gather(classes)
+        if self.handful is None:
+            loss = self._loss(logits, classes, weight)
+        else:
+            loss = self.handful(logits, self.team.gather(x), classes, self.team.gather(observed), weight)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), MAX_NORM)
@@ -216,16 +211,31 @@ class Session:
             table=self.table.cpu().numpy(), loss=self.loss, mixed=self.mixed,
         )  # fmt: skip
 
+    def right(self) -> tuple[int, int] | None:
+        """How many of a handful of labelled places come out right, and how many there are; None without a handful."""
+        if self.data.corrections is None or self.start is None:
+            return None
+
+        def debris(reflectance: Any, observed: Any) -> Any:
+            return self._probability(reflectance, observed)[0].cpu().numpy()
+
+        return places_right(debris, self.data.corrections, self.data.positive, self.start.threshold)
+
     @torch.inference_mode()
-    def mask(self, reflectance: Any, observed: Any, threshold: float, floating_threshold: float) -> Any:
-        """What the averaged weights say of one tile, uint8 (height, width): 1 debris, 2 other floating matter."""
+    def _probability(self, reflectance: Any, observed: Any) -> tuple[Tensor, Tensor]:
+        """What the averaged weights say of one tile: probability of debris, and of all that floats."""
         x = normalise(
             torch.from_numpy(reflectance)[None].to(self.device), torch.from_numpy(observed)[None].to(self.device),
             self.mean, self.std,
         )  # fmt: skip
-        probability = torch.softmax(self.average.network(x).float(), dim=1)[0]
+        temperature = self.start.temperature if self.handful and self.start else 1.0
+        probability = torch.softmax(self.average.network(x).float() / temperature, dim=1)[0]
         debris = probability[self.roles["debris"]].sum(0)
-        floating = debris + probability[self.roles["floating"]].sum(0)
+        return debris, debris + probability[self.roles["floating"]].sum(0)
+
+    def mask(self, reflectance: Any, observed: Any, threshold: float, floating_threshold: float) -> Any:
+        """What the averaged weights say of one tile, uint8 (height, width): 1 debris, 2 other floating matter."""
+        debris, floating = self._probability(reflectance, observed)
         mask = torch.zeros_like(debris, dtype=torch.uint8)
         if self.roles["floating"]:
             mask[floating >= floating_threshold] = 2
@@ -238,7 +248,8 @@ class Session:
         A handful of corrections says where a model was wrong, not how sure it may be elsewhere.
         """
         positive = int(self.kept_counts[list(self.data.positive)].sum())
-        return self.start if self.start is not None and positive < FEW else None
+        few = self.handful is not None or positive < FEW
+        return self.start if self.start is not None and few else None
 
     def keep_best(self) -> None:
         """Keep the averaged weights as they are now."""

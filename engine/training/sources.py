@@ -11,21 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from engine.bands import MARIDA_ORDER, parse_mapping
+from engine.bands import MARIDA_ORDER
 from engine.errors import DataError
-from engine.labels import LabelSource, labels_on_grid, patch_windows, split_by_blocks
 from engine.marida import patch_names, read_patch
 from engine.modelfile import ModelClass
 from engine.monitor import Monitor, silent
 from engine.practice.job import CLASS_NAMES
 from engine.practice.scene import SceneOptions
-from engine.raster import gdal_settings, open_scene
-from engine.tiling import Window
+from engine.raster import gdal_settings
 from engine.training.data import KeptTiles, MixedTiles, PracticeTiles, TileSource, batches, practice_split
 from engine.training.grouping import CLASSES, FLOATING_NUMBERS, grouping_for
 from engine.training.patches import Patch, PatchTiles, cut, describe, fingerprint, split_by_scene
+from engine.training.rasters import read_rasters, split_rasters
+from engine.training.rehearsal import FEW, KEPT, is_handful, rehearsed
 from engine.training.texture import TextureTiles
 from engine.training_jobs import InspectRequest, InspectResult, TrainRequest
 
@@ -57,6 +56,8 @@ class TrainingData:
     """The two parts in words and numbers."""
     text: str
     fingerprint: str
+    corrections: TileSource | None = None
+    """A handful of labels to go on with: all are trained on, beside practice scenes, until they hold."""
 
     @property
     def floating(self) -> tuple[int, ...]:
@@ -77,7 +78,11 @@ def gather(request: InspectRequest, bands: tuple[str, ...] = MARIDA_ORDER, monit
         if request.source == "marida":
             training, validation = _marida(request, bands, monitor)
         else:
-            training, validation = _rasters(request, bands, monitor)
+            rasters = read_rasters(request, bands, monitor)
+            patches = [patch for raster in rasters for patch in raster.patches]
+            if is_handful(request, patches, bands):
+                return _handful(request, patches, bands)
+            training, validation = split_rasters(request, rasters)
     _check(request, training, validation)
     counts = PatchTiles(training).counts
     return TrainingData(
@@ -108,6 +113,33 @@ def inspect(request: InspectRequest, monitor: Monitor = silent) -> InspectResult
         validation=plan["validation"],
         classes=[entry.name for entry in data.classes],
         fingerprint=data.fingerprint,
+    )
+
+
+def _handful(request: InspectRequest, patches: Sequence[Patch], bands: tuple[str, ...]) -> TrainingData:
+    """All labels to train on, and practice scenes beside them."""
+    training, validation = rehearsed(request, patches, bands)
+    plan = describe(patches)
+    log.info(
+        "Labels of a handful of places (fewer than %d pixels of debris): all of them are trained on, beside practice "
+        "scenes so that nothing is forgotten, until they hold. The thresholds stay those of the model gone on from; "
+        "scores are those of practice scenes.", FEW,
+    )  # fmt: skip
+    return TrainingData(
+        training=training,
+        validation=validation,
+        bands=bands,
+        classes=grouping_for(request.positive_classes, PatchTiles(patches).counts),
+        positive=request.positive_classes,
+        practice=True,
+        power=0.5,
+        plan={
+            "training": {**plan, "scenes": [*plan["scenes"], "practice scenes"]},
+            "validation": {"patches": KEPT, "scenes": ["practice scenes"], "classes": {}},
+        },
+        text=f"{_text(request)}, a handful; practice scenes",
+        fingerprint=fingerprint([patches]),
+        corrections=PatchTiles(patches),
     )
 
 
@@ -170,70 +202,6 @@ def _patches(folder: Path, names: Sequence[str], size: int, bands: tuple[str, ..
         if patch is not None:
             patches += cut(patch.scene, name, size, patch.reflectance, patch.observed, patch.classes, patch.confidence)
     return patches
-
-
-def _rasters(request: InspectRequest, bands: tuple[str, ...], monitor: Monitor) -> tuple[list[Patch], list[Patch]]:
-    scenes: list[tuple[list[Patch], list[Window], npt.NDArray[np.uint8]]] = []
-    for number, path in enumerate(request.rasters):
-        monitor(number / len(request.rasters), f"Reading raster {number + 1} of {len(request.rasters)}")
-        source = request.labels[number if len(request.labels) > 1 else 0]
-        scenes.append(_read(request, path, LabelSource(source, request.label_field, request.label_layer), bands))
-    everything = [patch for patches, _, _ in scenes for patch in patches]
-    if not everything:
-        raise DataError("The labels lie only where the rasters hold no data: look at both in QGIS.")
-    holding = [s for s in scenes if any(p.counts[list(request.positive_classes)].any() for p in s[0])]
-    if len(holding) > 1:
-        return split_by_scene(everything, request.positive_classes, request.validation_share, request.seed)
-    # One raster has all the debris: it is split by blocks, and the others are trained on whole.
-    if not holding:
-        return everything, everything[:1]
-    patches, windows, labels = holding[0]
-    others = [patch for patch in everything if patch not in patches]
-    training, validation = _by_blocks(request, patches, windows, labels)
-    return training + others, validation
-
-
-def _by_blocks(
-    request: InspectRequest, patches: list[Patch], windows: list[Window], labels: npt.NDArray[np.uint8]
-) -> tuple[list[Patch], list[Patch]]:
-    """Two parts of one raster, with debris on both sides; of several random choices the first that has that."""
-    by_place = {patch.name.rsplit("@", 1)[1]: patch for patch in patches}
-
-    def of(part: Sequence[Window]) -> list[Patch]:
-        found = [by_place.get(f"{window.row}+{window.col}") for window in part]
-        return [patch for patch in found if patch is not None]
-
-    def mixed(part: Sequence[Patch]) -> bool:
-        counts = PatchTiles(part).counts
-        return 0 < int(counts[list(request.positive_classes)].sum()) < int(counts.sum())
-
-    first: tuple[list[Patch], list[Patch]] | None = None
-    for attempt in range(60):
-        parts = split_by_blocks(windows, labels, request.validation_share, request.seed + attempt)
-        training, validation = of(parts[0]), of(parts[1])
-        first = first or (training, validation)
-        if mixed(training) and mixed(validation):
-            return training, validation
-    return first or ([], [])
-
-
-def _read(
-    request: InspectRequest, path: str, source: LabelSource, bands: tuple[str, ...]
-) -> tuple[list[Patch], list[Window], npt.NDArray[np.uint8]]:
-    """The labelled tiles of one raster, their windows, and the labels on its grid."""
-    mapping = parse_mapping(request.bands) if request.bands else None
-    with open_scene(path, bands, mapping=mapping, scale=request.scale, offset=request.offset) as scene:
-        labels = labels_on_grid(source, scene.grid)
-        windows = patch_windows(labels, request.tile_size)
-        patches = []
-        for window in windows:
-            reflectance, observed = scene.read(window)
-            part = labels[window.row : window.row + window.height, window.col : window.col + window.width]
-            edge = [(0, window.height - part.shape[0]), (0, window.width - part.shape[1])]
-            name = f"{Path(path).name}@{window.row}+{window.col}"
-            for patch in cut(path, name, request.tile_size, reflectance, observed, np.pad(part, edge)):
-                patches.append(Patch(Path(path).stem, name, patch.tile))
-    return patches, windows, labels
 
 
 def _practice(request: InspectRequest) -> TrainingData:

@@ -18,14 +18,14 @@ from scipy import ndimage
 
 from engine.bands import MARIDA_ORDER
 from engine.errors import DataError
-from engine.marida import LabelledPatch, patch_names, read_patch
+from engine.marida import patch_names, read_patch
 from engine.practice.canvas import Canvas, blocks
 from engine.practice.scene import PracticeScene, SceneOptions, Tile
 from engine.practice.spectra import Conditions, signature_scenes
 from engine.tiling import Window
 from engine.training.donors import Donor, cut_donors, paste
 
-__all__ = ["FOLDS", "WEAK", "TextureTiles", "fold_of", "with_weak"]
+__all__ = ["FOLDS", "WEAK", "TextureTiles", "fold_of", "paint_things", "with_weak"]
 
 log = logging.getLogger(__name__)
 
@@ -112,7 +112,7 @@ class TextureTiles:
             np.zeros(observed.shape, dtype=bool),
         )
         if rng.random() < 0.7:
-            self._paint(canvas, patch, index, rng)
+            paint_things(canvas, patch.scene, self._seed * 1_000_003 + index, self._options, rng)
         donors, share = self._donors
         if donors and rng.random() < PASTE_SHARE:
             for number in rng.choice(len(donors), int(rng.integers(1, MOST_PASTED + 1)), p=share):
@@ -120,18 +120,33 @@ class TextureTiles:
         classes = np.where(observed, canvas.classes, 0).astype(np.uint8)
         return Tile(np.where(observed, canvas.reflectance, np.float32(0)), classes, observed)
 
-    def _paint(self, canvas: Canvas, patch: LabelledPatch, index: int, rng: np.random.Generator) -> None:
-        """Add practice things, in the light of the image's own scene where its signatures are known."""
-        water = _water(canvas.reflectance)
-        scene = patch.scene.removeprefix("S2_")
-        name = scene if scene in signature_scenes() and rng.random() < 0.6 else str(rng.choice(signature_scenes()))
-        things = PracticeScene(self._seed * 1_000_003 + index, self._size, self._size, self._options)
-        things.setting = replace(things.setting, conditions=Conditions(name, index, water))
-        before = canvas.reflectance.copy()
-        for thing in things.things(canvas.window):
-            canvas.paint(thing)
-        changed = (canvas.reflectance != before).any(axis=0)
-        blocks(canvas, changed)
+
+def paint_things(
+    canvas: Canvas, scene: str, seed: int, options: SceneOptions, rng: np.random.Generator
+) -> npt.NDArray[np.bool_]:
+    """Paint practice things on a real image, in the light of its own scene where that one's signatures are known.
+
+    Args:
+        canvas: the image, square, MARIDA's bands.
+        scene: its scene's name.
+        seed: of the things.
+        options: what is painted.
+        rng: chooses the light of images from other scenes.
+
+    Returns:
+        (height, width): the pixels that were changed.
+    """
+    water = _water(canvas.reflectance)
+    own = scene.removeprefix("S2_")
+    name = own if own in signature_scenes() and rng.random() < 0.6 else str(rng.choice(signature_scenes()))
+    things = PracticeScene(seed, canvas.window.height, canvas.window.width, options)
+    things.setting = replace(things.setting, conditions=Conditions(name, seed % 1_000_003, water))
+    before = canvas.reflectance.copy()
+    for thing in things.things(canvas.window):
+        canvas.paint(thing)
+    changed = (canvas.reflectance != before).any(axis=0)
+    blocks(canvas, changed)
+    return np.asarray(changed)
 
 
 def with_weak(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -1,0 +1,102 @@
+"""Rasters with labels of one's own: their labelled tiles, and two parts of them that do not touch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.bands import parse_mapping
+from engine.errors import DataError
+from engine.labels import LabelSource, labels_on_grid, patch_windows, split_by_blocks
+from engine.monitor import Monitor
+from engine.raster import open_scene
+from engine.tiling import Window
+from engine.training.patches import Patch, PatchTiles, cut, split_by_scene
+from engine.training_jobs import InspectRequest
+
+__all__ = ["LabelledRaster", "read_rasters", "split_rasters"]
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledRaster:
+    """The labelled tiles of one raster."""
+
+    patches: list[Patch]
+    windows: list[Window]
+    """Where labels lie."""
+    labels: npt.NDArray[np.uint8]
+    """(height, width) of the whole raster: class numbers, 0 not labelled."""
+
+
+def read_rasters(request: InspectRequest, bands: tuple[str, ...], monitor: Monitor) -> list[LabelledRaster]:
+    """The labelled tiles of each raster that a request names.
+
+    Raises:
+        DataError: no label lies where a raster holds data.
+        RasterError, BandError, ReflectanceError: a raster cannot be used.
+    """
+    rasters = []
+    for number, path in enumerate(request.rasters):
+        monitor(number / len(request.rasters), f"Reading raster {number + 1} of {len(request.rasters)}")
+        source = request.labels[number if len(request.labels) > 1 else 0]
+        rasters.append(_read(request, path, LabelSource(source, request.label_field, request.label_layer), bands))
+    if not any(raster.patches for raster in rasters):
+        raise DataError("The labels lie only where the rasters hold no data: look at both in QGIS.")
+    return rasters
+
+
+def split_rasters(request: InspectRequest, rasters: Sequence[LabelledRaster]) -> tuple[list[Patch], list[Patch]]:
+    """Tiles to train on and to validate on: by raster, or by blocks of the only one with debris."""
+    everything = [patch for raster in rasters for patch in raster.patches]
+    positive = list(request.positive_classes)
+    holding = [raster for raster in rasters if any(patch.counts[positive].any() for patch in raster.patches)]
+    if len(holding) > 1:
+        return split_by_scene(everything, request.positive_classes, request.validation_share, request.seed)
+    # One raster has all the debris: it is split by blocks, and the others are trained on whole.
+    if not holding:
+        return everything, everything[:1]
+    others = [patch for raster in rasters if raster is not holding[0] for patch in raster.patches]
+    training, validation = _by_blocks(request, holding[0])
+    return training + others, validation
+
+
+def _by_blocks(request: InspectRequest, raster: LabelledRaster) -> tuple[list[Patch], list[Patch]]:
+    """Two parts of one raster, with debris on both sides; of several random choices the first that has that."""
+    by_place = {patch.name.rsplit("@", 1)[1]: patch for patch in raster.patches}
+
+    def of(part: Sequence[Window]) -> list[Patch]:
+        found = [by_place.get(f"{window.row}+{window.col}") for window in part]
+        return [patch for patch in found if patch is not None]
+
+    def mixed(part: Sequence[Patch]) -> bool:
+        counts = PatchTiles(part).counts
+        return 0 < int(counts[list(request.positive_classes)].sum()) < int(counts.sum())
+
+    first: tuple[list[Patch], list[Patch]] | None = None
+    for attempt in range(60):
+        parts = split_by_blocks(raster.windows, raster.labels, request.validation_share, request.seed + attempt)
+        training, validation = of(parts[0]), of(parts[1])
+        first = first or (training, validation)
+        if mixed(training) and mixed(validation):
+            return training, validation
+    return first or ([], [])
+
+
+def _read(request: InspectRequest, path: str, source: LabelSource, bands: tuple[str, ...]) -> LabelledRaster:
+    mapping = parse_mapping(request.bands) if request.bands else None
+    with open_scene(path, bands, mapping=mapping, scale=request.scale, offset=request.offset) as scene:
+        labels = labels_on_grid(source, scene.grid)
+        windows = patch_windows(labels, request.tile_size)
+        patches = []
+        for window in windows:
+            reflectance, observed = scene.read(window)
+            part = labels[window.row : window.row + window.height, window.col : window.col + window.width]
+            edge = [(0, window.height - part.shape[0]), (0, window.width - part.shape[1])]
+            name = f"{Path(path).name}@{window.row}+{window.col}"
+            for patch in cut(path, name, request.tile_size, reflectance, observed, np.pad(part, edge)):
+                patches.append(Patch(Path(path).stem, name, patch.tile))
+    return LabelledRaster(patches, windows, labels)
