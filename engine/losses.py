@@ -50,12 +50,16 @@ def dice_loss(probabilities: Tensor, target: Tensor) -> Tensor:
         probabilities: (batch, classes, height, width), float32, sum 1 over classes.
         target: (batch, height, width), int64, class numbers or IGNORE.
     """
+    return _dice(probabilities, _own(probabilities, target), target)
+
+
+def _dice(probabilities: Tensor, own: Tensor, target: Tensor) -> Tensor:
+    """The same, with `own` (batch, height, width) of the true classes."""
     valid = target != IGNORE
     number, count = torch.where(valid, target, 0), probabilities.shape[1]
     # Sums by class straight from each pixel's own: a one-hot target of eleven classes is a hundred times as large.
-    own = probabilities.gather(1, number[:, None])[:, 0] * valid
     nothing = probabilities.new_zeros(count)
-    overlap = nothing.index_add(0, number.flatten(), own.flatten())
+    overlap = nothing.index_add(0, number.flatten(), (own * valid).flatten())
     pixels = nothing.index_add(0, number.flatten(), valid.flatten().to(nothing.dtype))
     total = torch.einsum("bchw,bhw->c", probabilities, valid.to(nothing.dtype)) + pixels
     loss = 1 - (2 * overlap + SMOOTHING) / (total + SMOOTHING)
@@ -71,12 +75,21 @@ def focal_loss(log_probabilities: Tensor, target: Tensor, weight: Tensor | None 
         target: (batch, height, width), int64, class numbers or IGNORE.
         weight: (batch, height, width), a pixel's confidence; 1 where None.
     """
+    log_p = _own(log_probabilities, target)
+    return _focal(log_p, log_p.exp(), target, weight)
+
+
+def _focal(log_p: Tensor, p: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     valid = (target != IGNORE).float()
-    log_p = log_probabilities.gather(1, torch.where(target != IGNORE, target, 0)[:, None])[:, 0]
-    loss = -ALPHA * (1 - log_p.exp()) ** GAMMA * log_p * valid
+    loss = -ALPHA * (1 - p) ** GAMMA * log_p * valid
     if weight is None:
         return loss.sum() / valid.sum().clamp(min=1)
     return (loss * weight).sum() / (valid * weight).sum().clamp(min=1e-6)
+
+
+def _own(values: Tensor, target: Tensor) -> Tensor:
+    """Of (batch, classes, height, width) each pixel's own class; the first one's where there is no target."""
+    return values.gather(1, target.clamp(min=0)[:, None])[:, 0]
 
 
 def weak_loss(probability: Tensor, weak: Tensor, power: float = 0.7) -> Tensor:
@@ -109,16 +122,18 @@ class CombinedLoss(nn.Module):
     def forward(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The loss of `logits` (batch, classes, height, width); 0 where no pixel of the batch has a target."""
         log_probabilities = F.log_softmax(logits.float().contiguous(), dim=1)
+        # Gathered once: going back through it writes a whole tensor each time.
+        log_p = _own(log_probabilities, target)
+        p = log_p.exp()
         terms = (
-            dice_loss(log_probabilities.exp(), target),
-            focal_loss(log_probabilities, target, weight),
-            self._cross_entropy(log_probabilities, target, weight),
+            _dice(log_probabilities.exp(), p, target),
+            _focal(log_p, p, target, weight),
+            self._cross_entropy(log_p, target, weight),
         )
         return torch.stack([share * term for share, term in zip(self.shares, terms, strict=True)]).sum()
 
-    def _cross_entropy(self, log_probabilities: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-        loss = F.nll_loss(log_probabilities, target, self.weights, ignore_index=IGNORE, reduction="none")
-        share = torch.where(target == IGNORE, 0.0, self.weights[torch.where(target == IGNORE, 0, target)])
+    def _cross_entropy(self, log_p: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+        share = torch.where(target == IGNORE, 0.0, self.weights[target.clamp(min=0)])
         if weight is not None:
-            loss, share = loss * weight, share * weight
-        return loss.sum() / share.sum().clamp(min=1e-6)
+            share = share * weight
+        return -(log_p * share).sum() / share.sum().clamp(min=1e-6)

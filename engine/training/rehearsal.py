@@ -26,7 +26,7 @@ FEW = 300
 """Pixels labelled as debris below which labels are a handful: too few to choose a threshold by."""
 ANCHOR = 254
 """Class number of pixels without label on which the model is to stay as it was, whatever it says there."""
-LABELLED, REHEARSED, PAINTED, KEPT = 48, 32, 48, 32
+LABELLED, REHEARSED, PAINTED, KEPT = 48, 96, 96, 32
 """Tiles of 128 pixels an epoch: with labels (each as often as it takes), of practice scenes, and of the labelled images
 with practice things painted on; and practice tiles to score on. Of larger tiles there are fewer."""
 WATER = 7

@@ -171,18 +171,18 @@ class Session:
         reflectance, observed, classes = turn(
             batch.reflectance.to(device), batch.observed.to(device), batch.classes.to(device), view
         )
-        x = normalise(reflectance * gain[here].to(device) + offset[here].to(device), observed, self.mean, self.std)
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = self._input(reflectance, observed, gain[here].to(device), offset[here].to(device))
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.mixed):
             logits = self.trained(x)
         weight = None
         if batch.weight is not None:
             weight = self.team.gather(turn(batch.weight.to(device), observed, observed, view)[0])
-        logits, classes = self.team.gather(logits.float()), self.team.gather(classes)
+        alone = self.team.count == 1
+        logits, classes = logits if alone else self.team.gather(logits.float()), self.team.gather(classes)
         if self.handful is None:
             loss = self._loss(logits, classes, weight)
         else:
-            loss = self.handful(logits, self.team.gather(x), classes, self.team.gather(observed), weight)
+            loss = self.handful(logits.float(), self.team.gather(x), classes, self.team.gather(observed), weight)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), MAX_NORM)
@@ -190,11 +190,18 @@ class Session:
         self.average.update(self.network)
         return float(loss.detach())
 
+    def _input(self, reflectance: Tensor, observed: Tensor, gain: Tensor, offset: Tensor) -> Tensor:
+        """As `normalise` of reflectance x gain + offset, in one pass, laid out as convolutions like it."""
+        std = self.std[:, None, None]
+        x = torch.empty_like(reflectance, memory_format=torch.channels_last)
+        torch.addcmul((offset - self.mean[:, None, None]) / std, reflectance, gain / std, out=x)
+        return x.masked_fill_(~observed[:, None], 0) if not bool(observed.all()) else x
+
     def _loss(self, logits: Tensor, classes: Tensor, weight: Tensor | None) -> Tensor:
         loss: Tensor = self.loss(logits, self.table[classes.long()], weight)
         weak = classes == WEAK
         if bool(weak.any()):
-            probability = torch.softmax(logits, dim=1)[:, self.roles["debris"]].sum(dim=1)
+            probability = torch.softmax(logits.float(), dim=1)[:, self.roles["debris"]].sum(dim=1)
             loss = loss + WEAK_SHARE * weak_loss(probability, weak)
         return loss
 
