@@ -21,7 +21,7 @@ from engine.training.rehearsal import ANCHOR, NEAR
 
 __all__ = ["HandfulLoss", "allowed_channels", "anchor_loss", "correction_loss", "places_right"]
 
-ANCHOR_SHARE = 5.0
+ANCHOR_SHARE = 2.0
 DOUBTFUL = 0.1
 """Probability of debris from which a pixel without label of a corrected image is not anchored: it may be as wrong."""
 LINE = 0.5

@@ -151,9 +151,9 @@ def _practice(practice: dict[str, Any]) -> str:
         where = sorted(row["false_pixels_by_class"].items(), key=lambda item: -item[1])[:5]
         lines.append(f"- {name}: " + ", ".join(f"{CLASS_NAMES[int(n)]} {count}" for n, count in where))
     return (
-        "## Practice tiles without debris\n\nTiles of 256 x 256 pixels, with far more of everything than the sea has; "
-        "the goal speaks of a thousand, here are fewer. "
-        "Goal: at most one false detection per 100 km² on the first kind.\n\n"
+        "## Practice tiles without debris\n\nTiles of 256 x 256 pixels. The first two kinds hold far more of all "
+        "this than the sea does (27 ships and boats on 100 km²), the third about one. The goal, at most one false "
+        "detection per 100 km², speaks of a thousand tiles and does not say how full they are.\n\n"
         + _table(["what they hold", "tiles", "water, km²", "false detections", "per 100 km²"], rows)
         + "\nFalse pixels, by what is there:\n\n" + "\n".join(lines) + "\n"
     )  # fmt: skip
