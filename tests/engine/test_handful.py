@@ -166,7 +166,7 @@ def test_ten_corrections_remove_a_scenes_false_detections_and_keep_the_rest(tmp_
     model = tmp_path / "corrected.safetensors"
     request = TrainRequest(
         source="rasters", rasters=rasters, labels=labels, start_from=str(BUNDLED), model=str(model), tile_size=128,
-        epochs=30, warmup_epochs=2, patience=5, learning_rate=1e-3,
+        epochs=12, warmup_epochs=2, patience=4, learning_rate=1e-3,
     )  # fmt: skip
     train(request)
     after = probabilities(model, known)
