@@ -7,6 +7,7 @@ Pixels of target IGNORE take part in no term. Dice: Milletari et al. 2016 (arXiv
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,18 +51,19 @@ def dice_loss(probabilities: Tensor, target: Tensor) -> Tensor:
         probabilities: (batch, classes, height, width), float32, sum 1 over classes.
         target: (batch, height, width), int64, class numbers or IGNORE.
     """
-    return _dice(probabilities, _own(probabilities, target), target)
+    valid = (target != IGNORE).to(probabilities.dtype)
+    return _dice(_own(probabilities, target), torch.einsum("bchw,bhw->c", probabilities, valid), target)
 
 
-def _dice(probabilities: Tensor, own: Tensor, target: Tensor) -> Tensor:
-    """The same, with `own` (batch, height, width) of the true classes."""
+def _dice(own: Tensor, summed: Tensor, target: Tensor) -> Tensor:
+    """The same of the true classes' probabilities (batch, height, width), and of sums over valid pixels (classes,)."""
     valid = target != IGNORE
-    number, count = torch.where(valid, target, 0), probabilities.shape[1]
+    number, count = target.clamp(min=0), len(summed)
     # Sums by class straight from each pixel's own: a one-hot target of eleven classes is a hundred times as large.
-    nothing = probabilities.new_zeros(count)
+    nothing = summed.new_zeros(count)
     overlap = nothing.index_add(0, number.flatten(), (own * valid).flatten())
     pixels = nothing.index_add(0, number.flatten(), valid.flatten().to(nothing.dtype))
-    total = torch.einsum("bchw,bhw->c", probabilities, valid.to(nothing.dtype)) + pixels
+    total = summed + pixels
     loss = 1 - (2 * overlap + SMOOTHING) / (total + SMOOTHING)
     occurs = (pixels > 0).float()
     return (loss * occurs).sum() / occurs.sum().clamp(min=1)
@@ -90,6 +92,43 @@ def _focal(log_p: Tensor, p: Tensor, target: Tensor, weight: Tensor | None) -> T
 def _own(values: Tensor, target: Tensor) -> Tensor:
     """Of (batch, classes, height, width) each pixel's own class; the first one's where there is no target."""
     return values.gather(1, target.clamp(min=0)[:, None])[:, 0]
+
+
+class _OwnAndSums(torch.autograd.Function):
+    """From logits the two things that all terms are made of: each pixel's own log-probability, and sums by class.
+
+    With y the former and S the latter, softmax's derivative gives for a pixel of class t, whether valid is v (0 or 1),
+    dL/dz_k = p_k (v (dL/dS_k - sum_j p_j dL/dS_j) - dL/dy) + [k = t] dL/dy. Image by image that stays in a CPU's cache;
+    left to autograd, tensors of all classes go through memory a dozen times, a tenth of a training step.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """`logits` (batch, classes, height, width), `target` (batch, height, width); gives (b, h, w) and (classes,)."""
+        number, valid = target.clamp(min=0), (target != IGNORE).float()
+        p = torch.empty(logits.shape, dtype=torch.float32, device=logits.device)
+        own = torch.empty(target.shape, dtype=torch.float32, device=logits.device)
+        summed = own.new_zeros(logits.shape[1])
+        for image, single in enumerate(logits):
+            log_p = F.log_softmax(single.to(torch.float32, memory_format=torch.contiguous_format), dim=0)
+            own[image] = log_p.gather(0, number[image][None])[0]
+            torch.exp(log_p, out=p[image])
+            summed += p[image].flatten(1) @ valid[image].flatten()
+        ctx.save_for_backward(logits, p, number, valid)
+        return own, summed
+
+    @staticmethod
+    def backward(ctx: Any, d_own: Tensor, d_summed: Tensor) -> tuple[Tensor, None]:
+        """Gradient by the logits, in their type and layout."""
+        logits, p, number, valid = ctx.saved_tensors
+        result = torch.empty_like(logits)
+        for image, (probability, v, d) in enumerate(zip(p, valid, d_own, strict=True)):
+            common = v * torch.einsum("c,chw->hw", d_summed, probability) + d
+            gradient = torch.addcmul(-common[None], d_summed[:, None, None], v[None])
+            gradient *= probability
+            gradient.scatter_add_(0, number[image][None], d[None])
+            result[image] = gradient
+        return result, None
 
 
 def weak_loss(probability: Tensor, weak: Tensor, power: float = 0.7) -> Tensor:
@@ -121,12 +160,10 @@ class CombinedLoss(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The loss of `logits` (batch, classes, height, width); 0 where no pixel of the batch has a target."""
-        log_probabilities = F.log_softmax(logits.float().contiguous(), dim=1)
-        # Gathered once: going back through it writes a whole tensor each time.
-        log_p = _own(log_probabilities, target)
+        log_p, summed = _OwnAndSums.apply(logits, target)  # type: ignore[no-untyped-call]
         p = log_p.exp()
         terms = (
-            _dice(log_probabilities.exp(), p, target),
+            _dice(p, summed, target),
             _focal(log_p, p, target, weight),
             self._cross_entropy(log_p, target, weight),
         )

@@ -133,3 +133,33 @@ def test_weak_labels_pull_least_where_they_are_most_likely_wrong():
     logit_pull = probability.grad * probability.detach() * (1 - probability.detach())
     assert float(logit_pull[0, 0, 2]) < float(logit_pull[0, 0, 1])
     assert float(weak_loss(torch.zeros(1, 2, 2), torch.ones(1, 2, 2, dtype=torch.bool))) == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_gradient_is_that_of_the_terms_left_to_autograd(case, layout):
+    logits, target = case
+    weight = torch.rand(target.shape, generator=torch.Generator().manual_seed(1))
+    classes = torch.linspace(0.5, 1.5, logits.shape[1])
+    written = logits.clone().contiguous(memory_format=layout).requires_grad_()
+    plain = logits.clone().requires_grad_()
+    log_p = plain.log_softmax(1)
+    share = classes[target.clamp(min=0)] * weight * (target != IGNORE)
+    own = log_p.gather(1, target.clamp(min=0)[:, None])[:, 0]
+    terms = dice_loss(log_p.exp(), target), focal_loss(log_p, target, weight), -(own * share).sum() / share.sum()
+    expected = 0.4 * terms[0] + 0.4 * terms[1] + 0.2 * terms[2]
+    expected.backward()
+    loss = CombinedLoss(classes.numpy())(written, target, weight)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), abs=1e-6)
+    torch.testing.assert_close(written.grad, plain.grad, atol=1e-7, rtol=1e-5)
+    assert written.grad.is_contiguous(memory_format=layout)
+
+
+def test_gradients_of_bfloat16_logits_are_near_those_of_float32(case):
+    logits, target = case
+    loss = CombinedLoss(np.ones(logits.shape[1], dtype=np.float32))
+    whole, half = logits.clone().requires_grad_(), logits.to(torch.bfloat16).requires_grad_()
+    loss(whole, target).backward()
+    loss(half, target).backward()
+    assert half.grad.dtype == torch.bfloat16
+    torch.testing.assert_close(half.grad.float(), whole.grad, atol=2e-4, rtol=0.05)
