@@ -93,7 +93,9 @@ def raster_kind(layer: QgsMapLayer) -> str:
 def _kind_of(source: str) -> str:
     if tags_of(source).get("SOFTWARE") != SOFTWARE:
         return ""
-    kind = gdal.Open(source).GetRasterBand(1).DataType
+    # A band is of no use once nobody holds its data set any more.
+    dataset = gdal.Open(source)
+    kind = dataset.GetRasterBand(1).DataType
     return {gdal.GDT_Byte: "mask", gdal.GDT_Float32: "probability"}.get(kind, "")
 
 

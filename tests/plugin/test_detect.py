@@ -358,7 +358,8 @@ def test_practice_scene_and_its_labels(out):
     assert scene.crs().isValid()
     assert 6 not in np.unique(read(result["LABELS"]))
     assert labels.renderer().type() == "paletted"
-    assert gdal.Open(result["OUTPUT"]).GetRasterBand(9).GetDescription() == "B8A"
+    written = gdal.Open(result["OUTPUT"])
+    assert written.GetRasterBand(9).GetDescription() == "B8A"
 
 
 def test_an_unknown_ingredient_lists_the_known(out):
