@@ -10,6 +10,7 @@ from qgis.core import (
     QgsProcessingParameterFile,
     QgsProcessingParameterNumber,
     QgsRasterLayerTemporalProperties,
+    QgsRenderContext,
     QgsVectorDataProvider,
     QgsVectorLayerTemporalProperties,
     QgsWkbTypes,
@@ -44,7 +45,6 @@ ANY_LAYERS = _first((Qgis, "ProcessingSourceType.MapLayer"), (QgsProcessing, "Ty
 NUMERIC_FIELD = _first((Qgis, "ProcessingFieldParameterDataType.Numeric"), (QgsProcessingParameterField, "Numeric"))
 POLYGON_GEOMETRY = _first((Qgis, "GeometryType.Polygon"), (QgsWkbTypes, "PolygonGeometry"))
 POLYGONS = _first((Qgis, "ProcessingSourceType.VectorPolygon"), (QgsProcessing, "TypeVectorPolygon"))
-RASTERS = _first((Qgis, "ProcessingSourceType.Raster"), (QgsProcessing, "TypeRaster"))
 TEXT = _first((QVariant, "String"), (QMetaType, "Type.QString"))
 WHOLE = _first((QVariant, "Int"), (QMetaType, "Type.Int"))
 REAL = _first((QVariant, "Double"), (QMetaType, "Type.Double"))
@@ -55,6 +55,8 @@ TIMES_BY_EXPRESSION = _first(
     (Qgis, "VectorTemporalMode.FeatureDateTimeStartAndEndFromExpressions"),
     (QgsVectorLayerTemporalProperties, "ModeFeatureDateTimeStartAndEndFromExpressions"),
 )
+# PDFs whose words can be searched and copied.
+TEXT_AS_TEXT = _first((Qgis, "TextRenderFormat.AlwaysText"), (QgsRenderContext, "TextFormatAlwaysText"))
 FIXED_TIME = _first(
     (Qgis, "RasterTemporalMode.FixedTemporalRange"), (QgsRasterLayerTemporalProperties, "ModeFixedTemporalRange")
 )
@@ -71,7 +73,6 @@ def layer_filter(name: str):
     return QgsMapLayerProxyModel.Filters(found) if hasattr(QgsMapLayerProxyModel, "Filters") else found
 
 
-POLYGON = _first((Qgis, "GeometryType.Polygon"), (QgsWkbTypes, "PolygonGeometry"))
 # Qt 6 moved them.
 QShortcut = _first((QtGui, "QShortcut"), (QtWidgets, "QShortcut"))
 QAction = _first((QtGui, "QAction"), (QtWidgets, "QAction"))

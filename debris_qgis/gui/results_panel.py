@@ -8,7 +8,7 @@ from qgis.gui import QgsDockWidget, QgsRubberBand
 from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
 from qgis.PyQt.QtGui import QColor, QKeySequence
 
-from ..compat import POLYGON, QShortcut
+from ..compat import POLYGON_GEOMETRY, QShortcut
 from ..results.fields import REJECTED, FieldsError
 from ..results.runs import Run, runs_of, unfiltered
 from ..results.severity import severity, stored_levels
@@ -42,7 +42,7 @@ class ResultsPanel(QgsDockWidget):
         self.layers: Optional[RunLayers] = None
         self.view = VIEWS[0]
         self._scans, self._scan, self._quiet = {}, None, False
-        self._mark = QgsRubberBand(canvas, POLYGON)
+        self._mark = QgsRubberBand(canvas, POLYGON_GEOMETRY)
         self._mark.setStrokeColor(QColor("#00ffff"))
         self._mark.setFillColor(QColor(0, 0, 0, 0))
         self._mark.setWidth(2)
@@ -136,7 +136,7 @@ class ResultsPanel(QgsDockWidget):
                 self._start_scan()
 
     def _choose(self, number: int) -> None:
-        self._mark.reset(POLYGON)
+        self._mark.reset(POLYGON_GEOMETRY)
         self.run = self.runs[number] if 0 <= number < len(self.runs) else None
         self.controls.table.setEnabled(self.run is not None)
         if self.run is None:

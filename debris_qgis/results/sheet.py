@@ -32,7 +32,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QRectF, QSizeF, Qt
 from qgis.PyQt.QtGui import QColor, QFont, QFontMetricsF, QImage
 
-from ..compat import number_of
+from ..compat import TEXT_AS_TEXT, number_of
 
 PAGE_WIDTH, PAGE_HEIGHT = 210.0, 297.0
 MARGIN = 12.0
@@ -168,6 +168,7 @@ class Sheet:
     def pdf(self, path: str) -> bool:
         """Write the sheets as one PDF; False where that fails."""
         settings = QgsLayoutExporter.PdfExportSettings()
+        settings.textRenderFormat = TEXT_AS_TEXT
         settings.dpi = DPI
         return QgsLayoutExporter(self.layout).exportToPdf(path, settings) == QgsLayoutExporter.ExportResult.Success
 

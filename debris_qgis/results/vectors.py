@@ -1,8 +1,9 @@
 """Detections as files that other programs read: each format with its own ways, and its limits said."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import List, Optional, Tuple
 
+from osgeo import gdal
 from qgis.core import (
     NULL,
     QgsCoordinateReferenceSystem,
@@ -71,6 +72,7 @@ def write(selection: Selection, form: Format, path: str) -> List[str]:
     Raises:
         ExportError: the file cannot be written, or there is no CRS for a format that needs one.
     """
+    form = _writable(form)
     target = QgsCoordinateReferenceSystem(WGS84) if form.lonlat else selection.crs
     if form.lonlat and not has_place(selection.crs):
         raise ExportError(f"{form.name} needs longitude and latitude, but the detections have no CRS: assign one.")
@@ -96,6 +98,14 @@ def write(selection: Selection, form: Format, path: str) -> List[str]:
     return said
 
 
+def _writable(form: Format) -> Format:
+    """The format with a driver that is there: some distributions package LIBKML by itself."""
+    if form.driver != "LIBKML" or gdal.GetDriverByName("LIBKML") is not None:
+        return form
+    said = "KML: this GDAL has no LIBKML driver, so placemarks have names and no times or other fields."
+    return replace(form, driver="KML", limits=said)
+
+
 def _writer(form, path, fields, crs):
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.driverName = form.driver
@@ -114,7 +124,7 @@ def _fields_for(form: Format, own: QgsFields) -> Tuple[QgsFields, List[Optional[
     """The file's fields, and which field of the detections fills each; None for what is made up here."""
     renamed = dict(form.renamed)
     fields, names = QgsFields(), []
-    if form.driver == "LIBKML":
+    if form.name == "KML":
         # What phones and globes show of a placemark.
         fields.append(QgsField("Name", TEXT))
         names.append(None)
