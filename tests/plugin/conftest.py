@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from osgeo import gdal, osr
-from qgis.core import QgsApplication, QgsProcessingFeedback, QgsProject
+from qgis.core import QgsApplication, QgsLayerTreeModel, QgsProcessingFeedback, QgsProject
+from qgis.gui import QgsLayerTreeView
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -73,6 +74,16 @@ def provider(qgis_app, qgis_processing):
     plugin.unload()
     # Exceptions keep their frames, and so contexts with layers: those must go before QGIS itself does.
     gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def layer_tree_view(qgis_iface, monkeypatch):
+    """A real view of layers: from QGIS 3.40 on Processing hands it to C++, which takes no stand-in."""
+    view = QgsLayerTreeView()
+    view.setModel(QgsLayerTreeModel(QgsProject.instance().layerTreeRoot()))
+    monkeypatch.setattr(qgis_iface, "layerTreeView", lambda: view, raising=False)
+    yield view
+    view.setModel(None)
 
 
 @pytest.fixture(scope="session")

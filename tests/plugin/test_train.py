@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from osgeo import gdal
 from qgis import processing
 from qgis.core import (
     QgsProcessingException,
@@ -26,7 +27,7 @@ from debris_qgis.compat import ADVANCED
 
 from .conftest import RecordingFeedback
 from .test_detect import _engines, left
-from .training_data import QUICK, class_raster, few_patches, pixels, polygons
+from .training_data import DEBRIS, QUICK, WATER, class_raster, few_patches, pixels, polygons
 
 OPTIONAL = QgsProcessingParameterDefinition.FlagOptional
 # The recipe: value, and whether it is among the advanced ones.
@@ -101,7 +102,10 @@ def test_polygons_in_another_crs_then_detect_with_nothing_typed_again(train, ras
         feedback=RecordingFeedback(),
     )
     assert found["OBSERVED_AREA_M2"] == 160 * 160 * 100
-    assert found["DEBRIS_AREA_M2"] == pytest.approx(25 * 36 * 100, rel=0.3)
+    # The rims of the patterns have no label, so what is said of them is left to the network.
+    mask, labels = gdal.Open(str(out / "mask.tif")).ReadAsArray(), class_raster()[0]
+    assert (mask[labels == DEBRIS] == 1).mean() > 0.95
+    assert (mask[labels == WATER] == 1).mean() < 0.01
 
 
 def test_labels_mean_the_same_as_class_raster_and_as_polygons(raster, make_raster, out, engine_python):
