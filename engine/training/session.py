@@ -24,6 +24,7 @@ from engine.training.data import Batch, batches
 from engine.training.distributed import Processes, SharedDropout, share_statistics
 from engine.training.grouping import lookup, table_for
 from engine.training.handful import HandfulLoss, places_right
+from engine.training.measure import measure
 from engine.training.rehearsal import FEW
 from engine.training.schedule import WeightAverage, rate_factor
 from engine.training.sources import TrainingData
@@ -38,7 +39,6 @@ log = logging.getLogger(__name__)
 
 MAX_NORM = 1.0
 WEAK_SHARE = 2.0
-MEASURED_TILES = 200
 SAME = (
     "source", "positive_classes", "tile_size", "seed", "batch_size", "learning_rate", "weight_decay", "dropout",
     "jitter", "epochs", "warmup_epochs",
@@ -101,22 +101,13 @@ class Session:
         self.rate = 0.0
 
     def prepare(self, monitor: Monitor) -> None:
-        """Count classes, and measure what normalises the bands: median and deviation, from some of the tiles."""
-        request, source = self.request, self.data.training
-        counts = np.zeros(256, dtype=np.int64)
-        values = []
-        chosen = np.random.default_rng([request.seed, 4]).permutation(len(source))[:MEASURED_TILES].tolist()
-        for number, batch in enumerate(batches(source, chosen, request.batch_size)):
-            monitor(number * request.batch_size / len(chosen), "Measuring the data")
-            counts += np.bincount(batch.classes.numpy().ravel(), minlength=256)
-            values.append(batch.reflectance.movedim(1, -1)[batch.observed][::17].numpy())
-        pixels = np.concatenate(values)
-        mean, std = np.median(pixels, axis=0), np.maximum(pixels.std(axis=0), 1e-4)
+        """Count classes, and measure what normalises the bands: median and deviation."""
+        request = self.request
+        counts, mean, std = measure(self.data.training, request.batch_size, request.seed, monitor)
         if self.start is not None:
             # Weights that go on are worth something with their own normalisation only.
             mean, std = (np.array(v, dtype=np.float32) for v in (self.start.mean, self.start.std))
-        self.mean, self.std = (torch.from_numpy(v.astype(np.float32)).to(self.device) for v in (mean, std))
-        counts[0] = 0
+        self.mean, self.std = (torch.from_numpy(v).to(self.device) for v in (mean, std))
         table = self.table.cpu().numpy()
         by_channel = np.array([counts[table == channel].sum() for channel in range(len(self.classes))])
         # A handful of labels may be all of one class, and their frequencies say nothing.

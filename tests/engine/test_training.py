@@ -12,13 +12,16 @@ from engine import modelfile
 from engine.bands import MARIDA_ORDER
 from engine.errors import Cancelled, RequestError
 from engine.jobs import TrainRequest
-from engine.losses import IGNORE
+from engine.losses import IGNORE, class_weights
+from engine.monitor import silent
 from engine.practice import SceneOptions, Tile
 from engine.prediction import Predictor
 from engine.training import train
 from engine.training.augment import jitter, turn
 from engine.training.data import KeptTiles, MixedTiles, PracticeTiles, batches, practice_split
 from engine.training.grouping import CLASSES, MARIDA_PIXELS, lookup, pixel_weights
+from engine.training.measure import MEASURED_TILES, measure
+from engine.training.patches import Patch, PatchTiles
 from engine.training.schedule import WeightAverage, rate_factor
 from engine.training.texture import WEAK, TextureTiles
 from engine.training.validation import fit_temperature
@@ -107,6 +110,27 @@ def test_every_class_of_marida_has_one_channel():
     assert CLASSES[table[1]].role == "debris"
     floating = {number for entry in CLASSES if entry.role == "floating" for number in entry.marida}
     assert floating == {2, 3, 4, 9}
+
+
+@pytest.mark.parametrize("place", [0, 100, 250, 299])
+def test_a_class_of_one_tile_among_many_is_counted_wherever_it_is(place: int):
+    classes = np.full((300, 2, 7), 7, dtype=np.uint8)
+    classes[place, 0, 0] = 1
+    image, seen = np.full((11, 2, 7), 0.03, dtype=np.float32), np.ones((2, 7), dtype=bool)
+    tiles = PatchTiles([Patch("s", str(n), Tile(image, labels, seen)) for n, labels in enumerate(classes)])
+    assert len(tiles) > MEASURED_TILES
+    counts, middle, spread = measure(tiles, 16, 0, silent)
+    assert (counts[1], counts.sum()) == (1, 300 * 14)
+    assert class_weights(counts[[7, 1]])[1] > 1.9
+    np.testing.assert_allclose(middle, 0.03, rtol=1e-3)
+    assert (spread == np.float32(1e-4)).all()
+
+
+def test_pixels_without_a_label_have_no_part_in_the_weights():
+    labels = np.array([[7] * 13 + [1] + [0] * 50], dtype=np.uint8)
+    tile = Tile(np.zeros((11, 1, 64), dtype=np.float32), labels, np.ones((1, 64), dtype=bool))
+    counts = measure(PatchTiles([Patch("s", "p", tile)]), 1, 0, silent)[0]
+    np.testing.assert_allclose(class_weights(counts[[7, 1]]), [0.142857, 1.857143], atol=1e-5)
 
 
 def test_weights_make_practice_pixels_as_frequent_as_maridas():
