@@ -18,7 +18,7 @@ from engine.tiling import Window
 from engine.training.patches import Patch, PatchTiles, cut, split_by_scene
 from engine.training_jobs import InspectRequest
 
-__all__ = ["LabelledRaster", "read_rasters", "split_rasters"]
+__all__ = ["LabelledRaster", "read_rasters", "scene_names", "split_rasters"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +40,26 @@ def read_rasters(request: InspectRequest, bands: tuple[str, ...], monitor: Monit
         RasterError, BandError, ReflectanceError: a raster cannot be used.
     """
     rasters = []
+    scenes = scene_names(request.rasters)
     for number, path in enumerate(request.rasters):
         monitor(number / len(request.rasters), f"Reading raster {number + 1} of {len(request.rasters)}")
         source = request.labels[number if len(request.labels) > 1 else 0]
-        rasters.append(_read(request, path, LabelSource(source, request.label_field, request.label_layer), bands))
+        labels = LabelSource(source, request.label_field, request.label_layer)
+        rasters.append(_read(request, path, scenes[number], labels, bands))
     if not any(raster.patches for raster in rasters):
         raise DataError("The labels lie only where the rasters hold no data: look at both in QGIS.")
     return rasters
+
+
+def scene_names(paths: Sequence[str]) -> list[str]:
+    """A name for each raster, by which the split keeps it together: short, and another one for every other file."""
+    files = [Path(path).absolute() for path in paths]
+    names = [file.stem for file in files]
+    for depth in range(1, max((len(file.parts) for file in files), default=0)):
+        if len(set(names)) == len(set(files)):
+            break
+        names = ["/".join((*file.parent.parts[-depth:], file.stem)) for file in files]
+    return names if len(set(names)) == len(set(files)) else [str(file) for file in files]
 
 
 def split_rasters(request: InspectRequest, rasters: Sequence[LabelledRaster]) -> tuple[list[Patch], list[Patch]]:
@@ -86,7 +99,9 @@ def _by_blocks(request: InspectRequest, raster: LabelledRaster) -> tuple[list[Pa
     return first or ([], [])
 
 
-def _read(request: InspectRequest, path: str, source: LabelSource, bands: tuple[str, ...]) -> LabelledRaster:
+def _read(
+    request: InspectRequest, path: str, scene_name: str, source: LabelSource, bands: tuple[str, ...]
+) -> LabelledRaster:
     mapping = parse_mapping(request.bands) if request.bands else None
     with open_scene(path, bands, mapping=mapping, scale=request.scale, offset=request.offset) as scene:
         labels = labels_on_grid(source, scene.grid)
@@ -98,5 +113,5 @@ def _read(request: InspectRequest, path: str, source: LabelSource, bands: tuple[
             edge = [(0, window.height - part.shape[0]), (0, window.width - part.shape[1])]
             name = f"{Path(path).name}@{window.row}+{window.col}"
             for patch in cut(path, name, request.tile_size, reflectance, observed, np.pad(part, edge)):
-                patches.append(Patch(Path(path).stem, name, patch.tile))
+                patches.append(Patch(scene_name, name, patch.tile))
     return LabelledRaster(patches, windows, labels)

@@ -17,6 +17,7 @@ from engine.jobs import DetectRequest, EvaluateRequest, InspectRequest, TrainReq
 from engine.losses import IGNORE
 from engine.training import inspect, train
 from engine.training.grouping import CLASSES, grouping_for, table_for
+from engine.training.rasters import scene_names
 from engine.training.sources import gather
 
 
@@ -170,6 +171,19 @@ def test_a_class_raster_serves_as_well(drawn: tuple[Path, Path], tmp_path: Path)
     write(tmp_path / "classes.tif", classes[None], transform)
     plan = gather(rasters(raster, tmp_path / "classes.tif")).plan
     assert sum(plan[part]["classes"]["Marine Debris"] for part in plan) == int(debris[classes > 0].sum())
+
+
+def test_rasters_of_one_name_in_two_folders_are_two_scenes(tmp_path: Path):
+    places = [raster_and_polygons(tmp_path / name) for name in ("2021", "2022")]
+    paths = tuple(str(raster) for raster, _ in places)
+    plan = gather(rasters(*places[0], rasters=paths)).plan
+    assert sorted(plan["training"]["scenes"] + plan["validation"]["scenes"]) == ["2021/scene", "2022/scene"]
+
+
+def test_scenes_are_named_shortly_and_apart():
+    assert scene_names(["/a/x.tif", "/a/y.tif"]) == ["x", "y"]
+    assert scene_names(["/a/1/x.tif", "/b/1/x.tif", "/b/1/x.tif"]) == ["a/1/x", "b/1/x", "b/1/x"]
+    assert scene_names(["/x.tif", "/x.vrt"]) == ["/x.tif", "/x.vrt"]
 
 
 def _relabelled(root: Path, number: int) -> Path:
