@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,7 @@ from engine.errors import DataError
 from engine.raster import Grid
 from engine.tiling import Window
 
-__all__ = ["HIGHEST_CLASS", "LabelSource", "labels_on_grid", "patch_windows", "split_by_blocks"]
+__all__ = ["HIGHEST_CLASS", "LabelSource", "checked_classes", "labels_on_grid", "patch_windows", "split_by_blocks"]
 
 log = logging.getLogger(__name__)
 
@@ -83,14 +84,14 @@ def _from_raster(dataset: rasterio.DatasetReader, grid: Grid) -> npt.NDArray[np.
             classes = warped.read(1)
     if dataset.nodata is not None:
         classes = np.where(classes == dataset.nodata, 0, classes)
-    return _checked(dataset.name, np.nan_to_num(classes))
+    return checked_classes(dataset.name, np.nan_to_num(classes))
 
 
 def _from_polygons(source: LabelSource, grid: Grid) -> npt.NDArray[np.uint8]:
     meta, geometry, values = _read_vector(source)
     if meta["crs"] and grid.crs:
         geometry = _reprojected(geometry, CRS.from_user_input(meta["crs"]), CRS.from_wkt(grid.crs.to_wkt()))
-    classes = _checked(source.path, np.nan_to_num(np.asarray(values, dtype=float)))
+    classes = checked_classes(source.path, np.nan_to_num(np.asarray(values, dtype=float)))
     # Later polygons win, as they lie on top in QGIS; only pixels whose centre lies inside are labelled.
     shapes = [
         (shape, int(number))
@@ -138,7 +139,12 @@ def _reprojected(geometry: npt.NDArray[np.object_], source: CRS, target: CRS) ->
     return moved
 
 
-def _checked(name: str, classes: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+def checked_classes(name: str, classes: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Class numbers as bytes.
+
+    Raises:
+        DataError: there are others than 0 to 16; `name` says where.
+    """
     strange = sorted({float(value) for value in np.unique(classes)} - set(range(HIGHEST_CLASS + 1)))
     if strange:
         listed = ", ".join(f"{value:g}" for value in strange[:5])

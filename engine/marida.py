@@ -14,6 +14,7 @@ from rasterio.errors import RasterioError
 
 from engine.bands import BandLabel, match_bands
 from engine.errors import DataError
+from engine.labels import checked_classes
 
 __all__ = ["LabelledPatch", "patch_names", "read_patch"]
 
@@ -74,7 +75,7 @@ def read_patch(folder: Path, name: str, bands: Sequence[str]) -> LabelledPatch |
     """Read a patch, or None (and a line in the log) where it holds no data at all, as some of MARIDA's do.
 
     Raises:
-        DataError: a file is missing or damaged, or image and labels differ in size.
+        DataError: a file is missing or damaged, image and labels differ in size, or labels are not 0 to 16.
         BandError: the bands cannot be told.
     """
     scene = name.rsplit("_", 1)[0]
@@ -83,7 +84,7 @@ def read_patch(folder: Path, name: str, bands: Sequence[str]) -> LabelledPatch |
         with rasterio.open(path) as image:
             labels = [BandLabel(text or "") for text in image.descriptions]
             reflectance = image.read(list(_indexes(tuple(bands), tuple(labels)))).astype(np.float32)
-        classes = _read_labels(path.with_name(f"{name}_cl.tif"))
+        classes = checked_classes(f"The class raster {name}_cl.tif", _read_labels(path.with_name(f"{name}_cl.tif")))
         confidence_path = path.with_name(f"{name}_conf.tif")
         confidence = _read_labels(confidence_path) if confidence_path.exists() else np.zeros_like(classes)
     except (RasterioError, OSError) as error:

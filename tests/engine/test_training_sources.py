@@ -201,6 +201,19 @@ def test_one_class_only(tmp_path: Path):
         gather(marida(tmp_path / "b", train_split="train_X", validation_split="val_X"))
 
 
+def test_class_numbers_of_patches_that_are_not_in_the_list(tmp_path: Path):
+    root = marida_folder(tmp_path)
+    path = root / "patches" / "S2_2-1-20_16PCC" / "S2_2-1-20_16PCC_1_cl.tif"
+    with rasterio.open(path) as dataset:
+        classes, place = dataset.read(), dataset.transform
+    classes[0, 5, 5:7] = 17, 40
+    write(path, classes, place)
+    with pytest.raises(
+        DataError, match=r"S2_2-1-20_16PCC_1_cl.tif has the label values 17, 40: classes are .* 1 to 16"
+    ):
+        gather(marida(root))
+
+
 def test_wrong_labels_and_places(drawn: tuple[Path, Path], tmp_path: Path):
     raster, labels = drawn
     far = tmp_path / "far.tif"
