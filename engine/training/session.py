@@ -28,7 +28,7 @@ from engine.training.measure import measure
 from engine.training.rehearsal import FEW
 from engine.training.schedule import WeightAverage, rate_factor
 from engine.training.sources import TrainingData
-from engine.training.start import network_for, runs_mixed
+from engine.training.start import differences, network_for, runs_mixed
 from engine.training.texture import WEAK
 from engine.training.validation import Reading, Validation, count_classes, validate
 from engine.training_jobs import TrainRequest
@@ -279,13 +279,11 @@ class Session:
         Raises:
             ResumeError: it is of another network, of other data, or of other settings; the message names them.
         """
-        mine = _plain(self.identity())
-        other = [name for name in mine if values.get("identity", {}).get(name) != mine[name]]
-        if other:
-            told = "; ".join(
-                f"{name}: it has {values['identity'].get(name)}, asked for is {mine[name]}" for name in other
+        told = differences(values.get("identity", {}), self.identity())
+        if told:
+            raise ResumeError(
+                f"The training to go on with is another one ({'; '.join(told)}). Set the same, or start anew."
             )
-            raise ResumeError(f"The training to go on with is another one ({told}). Set the same, or start anew.")
 
         def part(name: str) -> dict[str, Tensor]:
             return {key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{name}.")}
@@ -305,11 +303,3 @@ class Session:
         self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
         names = {entry.name for entry in dataclasses.fields(Progress)}
         self.progress = Progress(**{name: value for name, value in values.items() if name in names})
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """As JSON gives it back: tuples become lists."""
-    import json
-
-    plain: dict[str, Any] = json.loads(json.dumps(values))
-    return plain

@@ -105,7 +105,10 @@ def test_a_loss_that_is_no_number_is_explained(folder: Path, tmp_path: Path, mon
         train(request(folder, tmp_path))
 
 
-@pytest.mark.parametrize(("change", "named"), [({"width": 8}, "network"), ({"learning_rate": 1e-3}, "learning_rate")])
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"width": 8}, r"\(network, width: it has 4, asked for is 8\)"), ({"learning_rate": 1e-3}, "learning_rate: ")],
+)
 def test_another_training_cannot_be_gone_on_with(folder: Path, tmp_path: Path, change: dict, named: str):
     train(request(folder, tmp_path, epochs=1))
     with pytest.raises(ResumeError, match=f"another one.*{named}"):
