@@ -17,7 +17,7 @@ fail() {
 }
 
 # The programs and modules that the packages below bring.
-packages=(qgis python3-qgis python3-matplotlib qgis-providers python3 python3-venv xvfb xauth ca-certificates)
+packages=(qgis python3-qgis python3-matplotlib qgis-providers python3 python3-venv xvfb xauth ca-certificates libgomp1)
 
 qgis_python() {
     # Not the first python3 on PATH: that may be a version manager's, which does not see the distribution's packages.

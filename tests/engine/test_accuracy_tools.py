@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.metrics import ScoreHistogram
+from tools.accuracy.detectors import INDEX_COLUMNS, WINDOW_COLUMNS, Pixels, TreeDetector, boosted, features
 from tools.accuracy.report import _table
 from tools.accuracy.scoring import difference, interval, reliability, scores
 from tools.thresholds import MOST_UNLABELLED, choose, far_unlabelled
@@ -35,6 +36,26 @@ def test_flagged_unlabelled_pixels_raise_the_threshold():
     assert choice.debris > 0.7 > choice.best
     assert crowd.at(choice.debris).fp / 10_050 <= MOST_UNLABELLED
     assert choice.floating == pytest.approx(choice.best, abs=1e-3)
+
+
+def test_the_columns_that_an_ablation_drops_are_those_of_indices_and_windows():
+    image = np.random.default_rng(0).random((11, 20, 20), dtype=np.float32)
+    alone, windows = features(image, False), features(image, True)
+    assert len(alone) == 11 + len(INDEX_COLUMNS)
+    assert max(INDEX_COLUMNS) + 1 == min(WINDOW_COLUMNS)
+    assert len(windows) == max(WINDOW_COLUMNS) + 1
+    assert np.array_equal(windows[: len(alone)], alone)
+
+
+def test_boosted_trees_tell_debris_from_water():
+    rng = np.random.default_rng(1)
+    table = rng.random((400, 15), dtype=np.float32)
+    classes = np.where(table[:, 3] > 0.7, 1, 7)
+    detector = TreeDetector(boosted(0), False)
+    detector.fit(Pixels(table, classes, np.zeros(400, dtype=bool)))
+    probability = detector.pixels(table)
+    assert probability.shape == (400, 2)
+    assert probability[classes == 1, 0].min() > 0.5 > probability[classes == 7, 0].max()
 
 
 def test_far_means_more_than_three_pixels_from_labelled_floating_matter():
