@@ -23,15 +23,22 @@ from .compat import FIXED_TIME
 from .results.fields import BEGIN, set_temporal
 from .results.period import iso
 from .results.provenance import of_raster
+from .results.quiet import raster_layer
 from .results.runs import KIND
 
 THEME = "Marine debris"
 TAG = "Marine debris"
+FLOATING_NAME = "Probability of all that floats, debris or other"
 CLUSTERS_FROM = 50
 """Fewer detections need no clusters."""
 PLASMA = ("#0d0887", "#7e03a8", "#cc4778", "#f89540", "#f0f921")
+GREENS = ("#b7e6d5", "#4fc49f", "#009e73")
 CIVIDIS = ("#00224e", "#35456c", "#666970", "#948e77", "#c8b866", "#fee838")
-RAMPS = {"Marine debris probability": PLASMA, "Marine debris FDI": CIVIDIS}
+RAMPS = {
+    "Marine debris probability": PLASMA,
+    "Marine debris, all that floats": GREENS,
+    "Marine debris FDI": CIVIDIS,
+}
 SYMBOLS = {
     "Marine debris detection": {"style": "no", "outline_color": "#d55e00", "outline_width": "0.55"},
     "Marine debris candidate": {"style": "no", "outline_color": "#e69f00", "outline_width": "0.4"},
@@ -48,6 +55,8 @@ def present(project: QgsProject, layer, kind: str) -> None:
             add_clusters(project, layer)
     elif kind in ("mask", "probability"):
         set_raster_time(layer)
+        if kind == "probability" and layer.bandCount() > 1:
+            add_floating(project, layer)
     update_theme(project)
 
 
@@ -69,6 +78,20 @@ def set_raster_time(layer: QgsRasterLayer) -> bool:
     temporal.setFixedTemporalRange(QgsDateTimeRange(begin, end))
     temporal.setIsActive(True)
     return True
+
+
+def add_floating(project: QgsProject, layer: QgsRasterLayer) -> QgsRasterLayer:
+    """Add the second band of a probability, all that floats, below it: on some coasts it alone shows the lines."""
+    floating = raster_layer(layer.source(), FLOATING_NAME)
+    floating.loadNamedStyle(str(STYLES / "floating.qml"))
+    floating.setCrs(layer.crs())
+    floating.setCustomProperty(KIND, "floating")
+    set_raster_time(floating)
+    project.addMapLayer(floating, False)
+    node = project.layerTreeRoot().findLayer(layer.id())
+    group = node.parent() if node is not None and node.parent() is not None else project.layerTreeRoot()
+    group.insertLayer(group.children().index(node) + 1 if node is not None else -1, floating)
+    return floating
 
 
 def add_clusters(project: QgsProject, layer: QgsVectorLayer) -> QgsVectorLayer:

@@ -9,7 +9,7 @@ from .about import STYLES
 from .presentation import present
 from .results.runs import KIND
 
-ORDER = ("detections", "mask", "probability", "labels", "scene")
+ORDER = ("clusters", "detections", "mask", "probability", "floating", "labels", "scene")
 """From top to bottom in the group."""
 RESULTS_GROUP = "Processing/Configuration/RESULTS_GROUP_NAME"
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -50,6 +51,9 @@ MASK = (
     (255, "Not observed: no data", "#4d4d4d", 90),
 )
 PLASMA = ((0.0, "#0d0887"), (0.25, "#7e03a8"), (0.5, "#cc4778"), (0.75, "#f89540"), (1.0, "#f0f921"))
+# All that floats, in the green that the mask has for it: pale where it is unlikely, so that it shows on white and on
+# dark water, and below the probability of debris in plasma.
+GREENS = ((0.1, "#b7e6d5", 110), (0.5, "#4fc49f", 220), (1.0, "#009e73", 255))
 DETECTIONS = (
     (0.0, 0.5, "Mean probability below 0.5", "#f0e442", 0.3),
     (0.5, 0.7, "0.5 to 0.7", "#e69f00", 0.4),
@@ -126,24 +130,33 @@ def labels(folder: Path) -> QgsRasterLayer:
 
 
 def probability(folder: Path) -> QgsRasterLayer:
-    """Plasma, transparent at the low end."""
+    """Of debris: plasma, transparent at the low end."""
     layer = _raster(folder, 1, gdal.GDT_Float32, float("nan"))
+    _ramped(layer, 1, [(max(value, 0.1), name, 130 if value == 0 else 255) for value, name in PLASMA])
+    return layer
+
+
+def floating(folder: Path) -> QgsRasterLayer:
+    """Of all that floats, the second band: greens, transparent at the low end."""
+    layer = _raster(folder, 2, gdal.GDT_Float32, float("nan"))
+    _ramped(layer, 2, GREENS)
+    return layer
+
+
+def _ramped(layer: QgsRasterLayer, band: int, steps: Sequence[tuple[float, str, int]]) -> None:
+    """Colour a band of probabilities by steps of value, colour and opacity, transparent below 0.02."""
     ramp = QgsColorRampShader(0.0, 1.0, None, QgsColorRampShader.Interpolated)
-    items = [QgsColorRampShader.ColorRampItem(0.02, _colour(PLASMA[0][1], 0), "below 0.02: transparent")]
+    items = [QgsColorRampShader.ColorRampItem(0.02, _colour(steps[0][1], 0), "below 0.02: transparent")]
     items += [
-        QgsColorRampShader.ColorRampItem(
-            max(value, 0.1), _colour(name, 130 if value == 0 else 255), f"{max(value, 0.1):.2f}"
-        )
-        for value, name in PLASMA
+        QgsColorRampShader.ColorRampItem(value, _colour(name, alpha), f"{value:.2f}") for value, name, alpha in steps
     ]
     ramp.setColorRampItemList(items)
     shader = QgsRasterShader(0.0, 1.0)
     shader.setRasterShaderFunction(ramp)
-    renderer = QgsSingleBandPseudoColorRenderer(layer.dataProvider(), 1, shader)
+    renderer = QgsSingleBandPseudoColorRenderer(layer.dataProvider(), band, shader)
     renderer.setClassificationMin(0.0)
     renderer.setClassificationMax(1.0)
     layer.setRenderer(renderer)
-    return layer
 
 
 def scene(folder: Path) -> QgsRasterLayer:
@@ -234,7 +247,7 @@ def main() -> int:
     gdal.UseExceptions()
     STYLES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as room:
-        for make in (mask, labels, probability, scene, detections, clusters):
+        for make in (mask, labels, probability, floating, scene, detections, clusters):
             layer = make(Path(room))
             message, done = layer.saveNamedStyle(str(STYLES / f"{make.__name__}.qml"))
             if not done:

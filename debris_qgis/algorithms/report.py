@@ -26,6 +26,7 @@ from ..results.report_content import content
 from ..results.report_layers import layers_for
 from ..results.report_page import page
 from ..results.report_sheet import draw
+from ..results.scene_files import drawable
 from ..results.selection import CHOICES, select
 from ..results.severity import DEFAULT, Level, stored_levels
 from .base import EngineAlgorithm
@@ -33,8 +34,8 @@ from .base import EngineAlgorithm
 HELP = """<p>Makes a report to hand on, as PDF and as an HTML page: a map with legend, scale bar, north arrow and
 credit, the largest detections with close-ups, what was observed and what was not and why, the model and its
 accuracy.</p>
-<p><b>Scene</b>: the raster that was searched; where empty, the one that the mask names. Without it the map shows the
-mask alone.</p>
+<p><b>Scene</b>: the raster that was searched; where empty, the raster or product that the mask names. Without it the
+map shows the mask alone.</p>
 <p>It speaks of <i>suspected</i> floating debris, and says what it does not know.</p>"""
 
 
@@ -126,9 +127,7 @@ class ReportAlgorithm(EngineAlgorithm):
         return "" if layer is None else layer.source()
 
     def _scene(self, parameters, context, provenance, feedback) -> str:
-        scene = self._raster(parameters, "SCENE", context)
-        if not scene and provenance.input and os.path.exists(provenance.input):
-            return provenance.input
+        scene = self._raster(parameters, "SCENE", context) or drawable(provenance.input)
         if not scene:
             feedback.pushWarning(self.tr("The scene is not at hand: the map shows the results without it."))
         return scene

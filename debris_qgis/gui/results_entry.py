@@ -62,4 +62,8 @@ class ResultsEntry:
             return
         bar.pushInfo(tr(MENU), tr("{} label(s) in the layer {}.").format(labels.featureCount(), labels.name()))
         if QgsApplication.processingRegistry().algorithmById("debris:train") is not None:
-            processing.execAlgorithmDialog("debris:train", training_parameters(run, labels))
+            parameters = training_parameters(run, labels)
+            if "RASTERS" not in parameters:
+                text = "Train Model needs the scene as a raster: Prepare Sentinel-2 Scene makes one of a product."
+                bar.pushInfo(tr(MENU), tr(text))
+            processing.execAlgorithmDialog("debris:train", parameters)

@@ -8,6 +8,7 @@ from qgis.core import QgsProcessingFeedback, QgsProject, QgsVectorLayer
 from ..results.corrections import FIELD
 from ..results.provenance import model_of
 from ..results.runs import Run, unfiltered
+from ..results.scene_files import is_product
 
 
 def make_labels(run: Run, project: QgsProject) -> QgsVectorLayer:
@@ -32,7 +33,8 @@ def make_labels(run: Run, project: QgsProject) -> QgsVectorLayer:
 def training_parameters(run: Run, labels: QgsVectorLayer) -> dict:
     """What Train Model is asked for: to go on from the run's model with the labels on its scene."""
     parameters = {"SOURCE": "rasters", "LABELS": [labels.id()], "LABEL_FIELD": FIELD}
-    if run.provenance.input:
+    # Labels are learnt on rasters: of a product, Prepare Sentinel-2 Scene makes one.
+    if run.provenance.input and not is_product(run.provenance.input):
         parameters["RASTERS"] = [run.provenance.input]
     model = model_of(run.provenance.model_sha256)
     if model is not None:

@@ -1,6 +1,5 @@
 """What the results panel does to the map: the threshold that is shown, the scene's pictures, zooming to a detection."""
 
-import os
 from typing import List, Optional
 
 import numpy as np
@@ -24,7 +23,9 @@ from qgis.PyQt.QtGui import QColor
 
 from ..results.areas import DEBRIS
 from ..results.probability_index import Candidate
+from ..results.quiet import raster_layer
 from ..results.runs import KIND, Run
+from ..results.scene_files import drawable
 from ..results.scene_image import colour_layer, fdi_layer
 
 SHOWN_FROM = "debris/shown_from"
@@ -88,7 +89,7 @@ class RunLayers:
         if self.run.probability is None:
             return
         if live is None and not own:
-            live = QgsRasterLayer(self.run.probability.source(), "", "gdal")
+            live = raster_layer(self.run.probability.source(), "")
             self._add(live, "threshold")
         if live is not None:
             live.setName(NAMES["threshold"].format(probability))
@@ -133,7 +134,7 @@ class RunLayers:
             if layer is not None:
                 self._visible(layer, layer is wanted)
         # The probability covers what lies below it.
-        for layer in (self.run.probability, self.run.mask):
+        for layer in (self.run.probability, self._floating(), self.run.mask):
             if layer is not None:
                 self._visible(layer, view == "results")
         live = self.made("threshold")
@@ -141,10 +142,18 @@ class RunLayers:
             self._visible(live, view == "results" and abs(self.shown_from - self.run.threshold) > 1e-9)
         return True
 
+    def _floating(self) -> Optional[QgsMapLayer]:
+        """The layer of all that floats, which is the second band of the run's probability."""
+        source = self.run.probability.source() if self.run.probability is not None else None
+        for layer in self.project.mapLayers().values():
+            if layer.customProperty(KIND) == "floating" and layer.source() == source:
+                return layer
+        return None
+
     def _picture(self, view: str) -> Optional[QgsMapLayer]:
         layer = self.made(view)
-        source = self.run.provenance.input
-        if layer is None and source and os.path.exists(source):
+        source = drawable(self.run.provenance.input) if layer is None else ""
+        if source:
             mask = self.run.mask.source() if self.run.mask is not None else None
             make = colour_layer if view == "colour" else fdi_layer
             layer = make(source, NAMES[view], mask)

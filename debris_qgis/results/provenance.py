@@ -191,5 +191,10 @@ def accuracy_of(card: Optional[dict]) -> str:
     if not sentences and "f1" in debris:
         parts = [f"{name} {debris[name]:.2f}" for name in ("precision", "recall") if name in debris]
         figures = ", ".join([*parts, f"F1 {debris['f1']:.2f}"])
-        sentences.append(f"On {metrics.get('data', 'its validation data')}: {figures}.")
+        # What comes after a semicolon explains names of figures.
+        data = str(metrics.get("data", "its validation data")).split(";")[0]
+        sentences.append(f"On {data}: {figures}.")
+        if "recall_real" in debris:
+            pixels = f" ({debris['pixels_real']:,} pixels)" if "pixels_real" in debris else ""
+            sentences.append(f"Of the debris labelled in these images it found {debris['recall_real']:.0%}{pixels}.")
     return " ".join(sentences) or "The model's card states no accuracy."

@@ -26,6 +26,7 @@ from qgis.PyQt.QtGui import QColor
 
 from ..compat import REAL, TEXT
 from .areas import CLOUD, DEBRIS, FLOATING, LAND, NO_DATA
+from .quiet import raster_layer
 from .scene_image import colour_layer, fdi_layer
 from .selection import Selection
 from .sheet import font, text_format
@@ -102,7 +103,7 @@ def layers_for(
 
 def mask_layer(path: str, pixels: Dict[int, int]) -> Optional[QgsRasterLayer]:
     """The mask with the values that occur, clear water transparent."""
-    layer = QgsRasterLayer(path, "Found, and not observed", "gdal")
+    layer = raster_layer(path, "Found, and not observed")
     if not layer.isValid():
         return None
     # 255 is the mask's no-data value, which is not drawn unless it is taken for a number.

@@ -13,8 +13,8 @@ from .selection import has_place
 
 KIND = "debris/kind"
 """Property of a layer: what it is."""
-MADE_HERE = ("threshold", "colour", "fdi", "candidates", "clusters", "persistence")
-"""Kinds of layers that the results panel adds, which are no results of a run themselves."""
+MADE_HERE = ("threshold", "colour", "fdi", "candidates", "clusters", "floating", "persistence")
+"""Kinds of layers that are added beside results, and are no results of a run themselves."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor
 
+from .quiet import raster_layer
+
 ORDERS = {
     11: "B1 B2 B3 B4 B5 B6 B7 B8 B8A B11 B12".split(),
     12: "B1 B2 B3 B4 B5 B6 B7 B8 B8A B9 B11 B12".split(),
@@ -77,7 +79,7 @@ def colour_layer(path: str, name: str, mask: Optional[str] = None, grey: bool = 
         mask: its mask, so that the stretch looks at what was observed only.
         grey: the same in grey and pale, for things to stand out on.
     """
-    layer = QgsRasterLayer(path, name, "gdal")
+    layer = raster_layer(path, name)
     if not layer.isValid():
         return None
     bands = bands_of(path)
@@ -102,7 +104,7 @@ def colour_layer(path: str, name: str, mask: Optional[str] = None, grey: bool = 
 def fdi_layer(path: str, name: str, mask: Optional[str] = None) -> Optional[QgsRasterLayer]:
     """The Floating Debris Index, computed while it is drawn; None where a band is missing."""
     bands = bands_of(path)
-    source = QgsRasterLayer(path, "s", "gdal")
+    source = raster_layer(path, "s")
     if not source.isValid() or not all(band in bands for band in FDI_BANDS):
         return None
     parameters = QgsRasterDataProvider.VirtualRasterParameters()
@@ -113,7 +115,7 @@ def fdi_layer(path: str, name: str, mask: Optional[str] = None) -> Optional[QgsR
     link = QgsRasterDataProvider.VirtualRasterInputLayers()
     link.name, link.uri, link.provider = "s", path, "gdal"
     parameters.rInputLayers = [link]
-    layer = QgsRasterLayer(QgsRasterDataProvider.encodeVirtualRasterProviderUri(parameters), name, "virtualraster")
+    layer = raster_layer(QgsRasterDataProvider.encodeVirtualRasterProviderUri(parameters), name, "virtualraster")
     if not layer.isValid():
         return None
     low, high = _fdi_range(path, bands, mask)

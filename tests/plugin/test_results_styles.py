@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+from osgeo import gdal
 from qgis.core import (
     QgsDateTimeRange,
     QgsExpressionContext,
@@ -21,12 +22,22 @@ from qgis.PyQt.QtCore import QDate, QDateTime, QSize, Qt, QTime
 from qgis.PyQt.QtGui import QImage
 
 from debris_qgis.about import STYLES
-from debris_qgis.presentation import RAMPS, SYMBOLS, THEME, add_clusters, install_styles, present, update_theme
+from debris_qgis.presentation import (
+    FLOATING_NAME,
+    RAMPS,
+    SYMBOLS,
+    THEME,
+    add_clusters,
+    install_styles,
+    present,
+    update_theme,
+)
 from debris_qgis.results.fields import ensure_fields
 from debris_qgis.results.period import parse
 from debris_qgis.results.runs import KIND
 
 from .results_data import ORIGIN, PIXEL, TAGS, write_run
+from .test_report import near
 
 
 @pytest.fixture
@@ -131,6 +142,32 @@ def test_styles_move_with_their_files(run, tmp_path):
         assert layer.renderer().type() == expected.renderer().type()
         assert str(tmp_path) not in (STYLES / f"{name.lower()}.qml").read_text(encoding="utf-8")
     assert QgsRasterLayer(str(there / "mask.tif"), "moved").renderer().type() == "paletted"
+
+
+def test_all_that_floats_has_a_layer_of_its_own(run, project):
+    """Where the probability of debris is near 0, the lines of other floating matter are seen all the same."""
+    one = gdal.Open(run["PROBABILITY"])
+    two = gdal.GetDriverByName("GTiff").Create(
+        run["PROBABILITY"].replace(".tif", "_2.tif"), one.RasterXSize, one.RasterYSize, 2, gdal.GDT_Float32
+    )
+    two.SetGeoTransform(one.GetGeoTransform())
+    two.SetProjection(one.GetProjection())
+    lines = np.zeros((one.RasterYSize, one.RasterXSize), dtype=np.float32)
+    two.GetRasterBand(1).WriteArray(lines)
+    lines[40:60] = 0.9
+    two.GetRasterBand(2).WriteArray(lines)
+    two = None
+    probability = layer_of({**run, "PROBABILITY": run["PROBABILITY"].replace(".tif", "_2.tif")}, "PROBABILITY", project)
+    present(project, probability, "probability")
+    (floating,) = [layer for layer in project.mapLayers().values() if layer.customProperty(KIND) == "floating"]
+    order = [layer.layer().customProperty(KIND) for layer in project.layerTreeRoot().findLayers()]
+    assert order.index("floating") == order.index("probability") + 1
+    assert floating.name() == FLOATING_NAME
+    assert not near(drawn([probability], 8000), (0x00, 0x9E, 0x73), 60)
+    assert near(drawn([floating], 8000), (0x00, 0x9E, 0x73), 60) > 500
+    # A probability with one band has no such layer.
+    present(project, layer_of(run, "PROBABILITY", project), "probability")
+    assert sum(layer.customProperty(KIND) == "floating" for layer in project.mapLayers().values()) == 1
 
 
 def test_the_theme_shows_every_result(run, project):
