@@ -234,7 +234,7 @@ class TrainingDialog(QDialog):
         self.stop.setEnabled(running and not run.stopping and not run.cancelled)
         self.cancel.setEnabled(running and not run.cancelled)
         self.resume.setEnabled(self._resumable() is not None)
-        self.detect.setEnabled(run is not None and run.result is not None)
+        self.detect.setEnabled(run is not None and run.has_model)
         self.progress.show_state(run)
         if running and self.isVisible() and not self._timer.isActive():
             self._timer.start()

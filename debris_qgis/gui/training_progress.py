@@ -100,7 +100,8 @@ class ProgressView(QWidget):
             self.head.setText(tr("The training failed: {}").format(run.problem))
             self.text.setText(tr("Resume goes on from the last epoch finished.") if run.resumable else "")
         else:
-            self.head.setText(tr("Cancelled; no model was written."))
+            before = tr("Cancelled; {} is the model that was there before.").format(run.model)
+            self.head.setText(before if run.has_model else tr("Cancelled; no model was written."))
             self.text.setText(tr("Resume goes on from the last epoch finished.") if run.resumable else "")
 
 

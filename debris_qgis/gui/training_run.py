@@ -192,6 +192,11 @@ class TrainingRun(QObject):
         """The model file that this run writes."""
         return self.request["model"]
 
+    @property
+    def has_model(self) -> bool:
+        """Whether there is a model to use: of this run, or one that an earlier end of it left and nothing changed."""
+        return not self.running and Path(self.model).is_file()
+
     def start(self, resume: bool = False) -> None:
         """Start, or go on from the last epoch finished.
 

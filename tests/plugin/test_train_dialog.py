@@ -144,6 +144,9 @@ def test_the_whole_way(dialog, interface, out):
     assert time.monotonic() - began < 3
     assert dialog.resume.isEnabled()
     assert "Resume goes on" in dialog.progress.text.text()
+    # The model that the stop left is there still.
+    assert "mine.safetensors is the model that was there before" in dialog.progress.head.text()
+    assert dialog.detect.isEnabled()
     assert _engines() == []
 
 
