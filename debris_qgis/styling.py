@@ -2,7 +2,13 @@
 
 import shutil
 
-from qgis.core import QgsLayerTreeGroup, QgsProcessingLayerPostProcessorInterface, QgsProject, QgsSettings
+from qgis.core import (
+    QgsLayerTreeGroup,
+    QgsLayerTreeLayer,
+    QgsProcessingLayerPostProcessorInterface,
+    QgsProject,
+    QgsSettings,
+)
 from qgis.PyQt import sip
 
 from .about import STYLES
@@ -74,8 +80,9 @@ def _group(project, layer, scene, kind):
     if node is None:
         return
     group = _group_of(_home(root), scene)
-    rank = ORDER.index(kind)
-    place = sum(1 for child in group.findLayers() if _rank(child) < rank)
+    # QGIS may have put the layer into this group already, at any place; so places are looked for, not counted.
+    above = [place for place, child in enumerate(group.children()) if _rank(child) < ORDER.index(kind)]
+    place = above[-1] + 1 if above else 0
     copy = node.clone()
     group.insertChildNode(place, copy)
     node.parent().removeChildNode(node)
@@ -94,5 +101,6 @@ def _group_of(home, scene) -> QgsLayerTreeGroup:
 
 
 def _rank(node):
-    kind = node.layer().customProperty(KIND) if node.layer() else None
+    layer = node.layer() if isinstance(node, QgsLayerTreeLayer) else None
+    kind = layer.customProperty(KIND) if layer is not None else None
     return ORDER.index(kind) if kind in ORDER else len(ORDER)

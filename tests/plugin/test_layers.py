@@ -8,6 +8,7 @@ import pytest
 from qgis import processing
 from qgis.core import (
     QgsApplication,
+    QgsLayerTreeRegistryBridge,
     QgsProcessingAlgRunnerTask,
     QgsProcessingContext,
     QgsProcessingException,
@@ -73,6 +74,22 @@ def test_the_dialogs_way_in_a_thread_of_its_own(scene, toy_model, project, conte
     assert turns > 20
     assert handleAlgorithmResults(algorithm, context, feedback, parameters=parameters)
     group = project.layerTreeRoot().findGroup("scene")
+    assert [node.layer().name() for node in group.findLayers()] == [
+        "Detections",
+        "Marine debris mask",
+        "Probability of debris",
+    ]
+
+
+def test_the_order_holds_where_qgis_puts_new_layers_into_the_group_itself(load, scene, project):
+    """As its window does once a layer of the group is the current one."""
+    group = project.layerTreeRoot().addGroup("scene")
+    bridge = project.layerTreeRegistryBridge()
+    bridge.setLayerInsertionPoint(QgsLayerTreeRegistryBridge.InsertionPoint(group, 0))
+    try:
+        load(scene, PROBABILITY="TEMPORARY_OUTPUT")
+    finally:
+        bridge.setLayerInsertionPoint(QgsLayerTreeRegistryBridge.InsertionPoint(project.layerTreeRoot(), 0))
     assert [node.layer().name() for node in group.findLayers()] == [
         "Detections",
         "Marine debris mask",
