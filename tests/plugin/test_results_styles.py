@@ -22,6 +22,7 @@ from qgis.PyQt.QtCore import QDate, QDateTime, QSize, Qt, QTime
 from qgis.PyQt.QtGui import QImage
 
 from debris_qgis.about import STYLES
+from debris_qgis.gui.results_layers import RunLayers
 from debris_qgis.presentation import (
     FLOATING_NAME,
     RAMPS,
@@ -34,7 +35,7 @@ from debris_qgis.presentation import (
 )
 from debris_qgis.results.fields import ensure_fields
 from debris_qgis.results.period import parse
-from debris_qgis.results.runs import KIND
+from debris_qgis.results.runs import KIND, runs_of
 
 from .results_data import ORIGIN, PIXEL, TAGS, write_run
 from .test_report import near
@@ -152,6 +153,7 @@ def test_all_that_floats_has_a_layer_of_its_own(run, project):
     )
     two.SetGeoTransform(one.GetGeoTransform())
     two.SetProjection(one.GetProjection())
+    two.SetMetadata(one.GetMetadata())
     lines = np.zeros((one.RasterYSize, one.RasterXSize), dtype=np.float32)
     two.GetRasterBand(1).WriteArray(lines)
     lines[40:60] = 0.9
@@ -165,6 +167,15 @@ def test_all_that_floats_has_a_layer_of_its_own(run, project):
     assert floating.name() == FLOATING_NAME
     assert not near(drawn([probability], 8000), (0x00, 0x9E, 0x73), 60)
     assert near(drawn([floating], 8000), (0x00, 0x9E, 0x73), 60) > 500
+    assert floating.id() in project.mapThemeCollection().mapThemeVisibleLayerIds(THEME)
+    assert floating.temporalProperties().isActive()
+    # It is no run's probability by itself, and gives way to the panel's pictures as the run's own layers do.
+    layer_of(run, "DETECTIONS", project)
+    (found,) = runs_of(project)
+    assert found.probability.id() == probability.id()
+    for view, visible in (("colour", False), ("results", True)):
+        assert RunLayers(found, project).show_view(view)
+        assert project.layerTreeRoot().findLayer(floating.id()).isVisible() is visible
     # A probability with one band has no such layer.
     present(project, layer_of(run, "PROBABILITY", project), "probability")
     assert sum(layer.customProperty(KIND) == "floating" for layer in project.mapLayers().values()) == 1
