@@ -12,7 +12,7 @@ from .sheet import BOTTOM, MARGIN, PAGE_HEIGHT, WIDTH, Sheet, height_of
 
 LARGEST_MAP, SMALLEST_MAP = 140.0, 80.0
 CLOSE_UP = 42.0
-LEGEND_HEIGHT = 34.0
+SMALLEST_LEGEND = 34.0
 # A close-up shows a detection in its water: this many times its own size, and no less than so many pixels' worth.
 SURROUNDINGS = 2.5
 SMALLEST_CLOSE_UP_M = 600.0
@@ -63,11 +63,11 @@ def _main_map(report: Report, layers: Layers, crs: QgsCoordinateReferenceSystem,
     shown = sheet.map(layers.main(), extent, crs, frame)
     below = y + height + 2
     named = [layer for layer in (layers.spots, layers.mask) if layer is not None]
-    sheet.legend(shown, named, MARGIN, below, 2)
+    end = max(sheet.legend(shown, named, MARGIN, below, 2) + 1, below + SMALLEST_LEGEND)
     sheet.scale_bar(shown, MARGIN + WIDTH - 64, below + 3)
     sheet.north_arrow(shown, MARGIN + WIDTH - 11, below + 1)
-    report.main = (sheet.page, QRectF(MARGIN - 1, y - 1, WIDTH + 2, height + LEGEND_HEIGHT + 3))
-    return below + LEGEND_HEIGHT
+    report.main = (sheet.page, QRectF(MARGIN - 1, y - 1, WIDTH + 2, end - y + 1))
+    return end
 
 
 def _first_page_texts(sheet: Sheet, content: Content, y: float) -> float:

@@ -18,6 +18,7 @@ from qgis.core import (
     QgsLayoutItemShape,
     QgsLayoutPoint,
     QgsLayoutSize,
+    QgsLegendRenderer,
     QgsLegendStyle,
     QgsMapLayer,
     QgsMapLayerLegendUtils,
@@ -109,8 +110,8 @@ class Sheet:
         item.setFrameEnabled(True)
         return item
 
-    def legend(self, linked: QgsLayoutItemMap, layers: Sequence[QgsMapLayer], x: float, y: float, columns: int) -> None:
-        """The legend of `layers`."""
+    def legend(self, linked: QgsLayoutItemMap, layers: Sequence[QgsMapLayer], x: float, y: float, columns: int):
+        """The legend of `layers`, as large as it needs to be; returns where it ends, in mm."""
         legend = QgsLayoutItemLegend(self.layout)
         legend.setLinkedMap(linked)
         legend.setAutoUpdateModel(False)
@@ -131,8 +132,10 @@ class Sheet:
             (QgsLegendStyle.Style.SymbolLabel, 7),
         ):
             legend.setStyleFont(style, font(size, style != QgsLegendStyle.Style.SymbolLabel))
-        self.place(legend, x, y, 10, 10)
-        legend.adjustBoxSize()
+        # A legend finds its size itself, but not before it is drawn for the first time: what comes below must know.
+        size = QgsLegendRenderer(legend.model(), legend.legendSettings()).minimumSize()
+        self.place(legend, x, y, size.width(), size.height())
+        return y + size.height()
 
     def scale_bar(self, linked: QgsLayoutItemMap, x: float, y: float) -> None:
         """A scale bar in m or km, a quarter to a half as long as the map is wide; a word where there is no scale."""

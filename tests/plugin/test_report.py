@@ -23,7 +23,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from debris_qgis.results.areas import areas_of
+from debris_qgis.results.areas import FLOATING, areas_of
 from debris_qgis.results.fields import decide, ensure_fields
 from debris_qgis.results.provenance import of_raster
 from debris_qgis.results.report_content import content
@@ -130,7 +130,9 @@ def test_nothing_overlaps_and_nothing_is_cut(run, tmp_path, count):
     selection = select(layer, CHOICES[3], 0, provenance.period)
     words = content(selection, provenance, areas, {"metrics": {}, "training": {"data": "x " * 300}}, DEFAULT, 100)
     project = QgsProject()
-    layers = layers_for(selection, run["SCENE"], run["MASK"], areas.pixels, [e.feature for e in words.entries])
+    # The longest legend: every value of a mask.
+    pixels = {**areas.pixels, FLOATING: 1}
+    layers = layers_for(selection, run["SCENE"], run["MASK"], pixels, [e.feature for e in words.entries])
     project.addMapLayers(layers.all(), False)
     sheet = draw(words, layers, project).sheet
     items = [item for item in sheet.layout.items() if isinstance(item, QgsLayoutItem)]
