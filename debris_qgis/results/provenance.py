@@ -9,11 +9,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Dict, List, Optional
 
-from osgeo import gdal
 from qgis.core import QgsRasterLayer
 
 from ..about import ROOT, version
 from .period import Period, period_of
+from .quiet import opened
 
 SOFTWARE = "Marine Debris for QGIS"
 CARD_KEY = "marine_debris_card"
@@ -94,10 +94,7 @@ def of_detections(source) -> Provenance:
 
 def tags_of(path: str) -> Dict[str, str]:
     """The tags of a raster; none where it cannot be opened."""
-    try:
-        dataset = gdal.Open(path)
-    except RuntimeError:
-        return {}
+    dataset = opened(path)
     return {} if dataset is None else dict(dataset.GetMetadata() or {})
 
 
@@ -110,10 +107,7 @@ def _names_of(source: str) -> List[str]:
     """Names that may hold a date: the source's own, then those of the files that it is stacked from."""
     names = [os.path.basename(source.rstrip("/"))]
     if os.path.exists(source):
-        try:
-            dataset = gdal.Open(source)
-        except RuntimeError:
-            dataset = None
+        dataset = opened(source)
         if dataset is not None:
             tags = dict(dataset.GetMetadata() or {})
             found = period_of(tags, [])
@@ -172,8 +166,13 @@ def _card(path: Path) -> Optional[dict]:
         return None
 
 
-def accuracy_of(card: Optional[dict]) -> str:
-    """What a card says of the model's accuracy, in one or two sentences that name the data."""
+def accuracy_of(card: Optional[dict], threshold: Optional[float] = None) -> str:
+    """What a card says of the model's accuracy, in a few sentences that name the data.
+
+    Args:
+        card: of the model; None where it is not at hand.
+        threshold: that the run was made with; where it is another than the one that was measured, that is said.
+    """
     if not card:
         return "The model's card is not at hand, so its accuracy is not stated here."
     metrics = card.get("metrics") or {}
@@ -197,4 +196,9 @@ def accuracy_of(card: Optional[dict]) -> str:
         if "recall_real" in debris:
             pixels = f" ({debris['pixels_real']:,} pixels)" if "pixels_real" in debris else ""
             sentences.append(f"Of the debris labelled in these images it found {debris['recall_real']:.0%}{pixels}.")
+    measured = card.get("threshold")
+    if sentences and None not in (threshold, measured) and abs(threshold - measured) > 1e-4:
+        sentences.append(
+            f"That was measured at the threshold {measured:g}; it does not hold at {threshold:g}, which was used here."
+        )
     return " ".join(sentences) or "The model's card states no accuracy."

@@ -1,6 +1,7 @@
-"""Opening rasters without leaving anything beside them."""
+"""Opening rasters without leaving anything beside them, and without a word where they are none."""
 
 from contextlib import contextmanager
+from typing import Optional
 
 from osgeo import gdal
 from qgis.core import QgsRasterLayer
@@ -21,6 +22,17 @@ def no_side_files():
         yield
     finally:
         gdal.SetConfigOption(PAM, before)
+
+
+def opened(path: str) -> Optional[gdal.Dataset]:
+    """The raster at a path; None where GDAL knows none there, as for a folder, without a line on standard error."""
+    gdal.PushErrorHandler("CPLQuietErrorHandler")
+    try:
+        return gdal.Open(path)
+    except RuntimeError:
+        return None
+    finally:
+        gdal.PopErrorHandler()
 
 
 def raster_layer(path: str, name: str, provider: str = "gdal") -> QgsRasterLayer:

@@ -5,7 +5,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Dict, Iterable, List, Optional
 
-from .areas import Areas
+from .areas import FLOATING, Areas
 from .fields import DECISIONS, now
 from .provenance import SOFTWARE, Provenance, accuracy_of
 from .selection import Selection
@@ -27,6 +27,7 @@ FIELDS = {
     "level, sensing_time, product_id, baseline": "of the product, where it says so; the time is UTC",
     "land_m, cloud_m": "distance to land and to cloud, m; none where there is neither in the scene",
     "glint, glint_b11": "whether sun glint is likely, and the reflectance in B11 that says so",
+    "second": "the likeliest class besides debris",
     "time_begin, time_end": "when the image was taken, UTC; a whole day where only the date is known",
     "decision, note, decided_at": f"what a person decided ({', '.join(DECISIONS)}, or nothing yet), why, when (UTC)",
 }
@@ -84,7 +85,7 @@ def _origin(provenance: Provenance, card) -> List[str]:
         "reflectance": provenance.reflectance,
         "model": f"{provenance.model or 'unknown'} (SHA-256 {provenance.model_sha256 or 'unknown'})",
         "threshold": threshold,
-        "accuracy": accuracy_of(card),
+        "accuracy": accuracy_of(card, provenance.threshold),
         "software": f"{SOFTWARE} {provenance.plugin_version}, engine {provenance.engine_version or 'unknown'}",
         "exported": now(),
         "credit": credit(provenance),
@@ -98,6 +99,8 @@ def _observed(areas: Optional[Areas]) -> List[str]:
     if areas is None:
         return ["- not known: the mask was not given"]
     lines = [f"- observed: {square_km(areas.observed)}"]
+    if areas.pixels.get(FLOATING):
+        lines.append(f"- of that other floating matter, not counted as debris: {square_km(areas.of(FLOATING))}")
     return lines + [f"- not observed, {reason}: {square_km(area)}" for reason, area in areas.not_observed.items()]
 
 

@@ -169,7 +169,7 @@ def _model(provenance: Provenance, card) -> List[Tuple[str, str]]:
         ("Model", provenance.model or "unknown"),
         ("SHA-256", provenance.model_sha256 or "unknown"),
         ("Threshold", f"{threshold} (probability from which a pixel counts as debris)"),
-        ("Accuracy", accuracy_of(card)),
+        ("Accuracy", accuracy_of(card, provenance.threshold)),
     ]
     training = (card or {}).get("training") or {}
     if training.get("data"):

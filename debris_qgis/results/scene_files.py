@@ -5,6 +5,7 @@ from typing import Dict, List, Tuple
 
 from osgeo import gdal
 
+from .quiet import opened
 from .scene_image import FDI_BANDS, TRUE_COLOUR, band_name
 
 ENDINGS = (".jp2", ".tif", ".tiff")
@@ -27,7 +28,7 @@ def drawable(path: str) -> str:
     """
     if not path or not os.path.exists(path):
         return ""
-    dataset = _open(path)
+    dataset = opened(path)
     count = 0 if dataset is None else dataset.RasterCount
     if count > 1 or (count and not band_name(_stem(path))):
         return path
@@ -80,7 +81,7 @@ def _finest(*groups: List[Tuple[str, str]]) -> Dict[str, str]:
         band = band_name(label)
         if band not in TRUE_COLOUR + FDI_BANDS:
             continue
-        dataset = _open(name)
+        dataset = opened(name)
         if dataset is not None and dataset.RasterCount == 1 and dataset.RasterXSize > best.get(band, (0, ""))[0]:
             best[band] = (dataset.RasterXSize, name)
     return {band: name for band, (_, name) in sorted(best.items())}
@@ -90,7 +91,7 @@ def _stacked(bands: Dict[str, str]) -> str:
     """A virtual raster, as text in one line, of files on one grid or on several that cover the same ground."""
     options = {"separate": True, "resolution": "highest"}
     # A band is of no use once nobody holds its data set any more.
-    whole = _open(next(iter(bands.values())))
+    whole = opened(next(iter(bands.values())))
     first = whole.GetRasterBand(1)
     if first.GetNoDataValue() is None and first.DataType in (gdal.GDT_Byte, gdal.GDT_UInt16, gdal.GDT_Int16):
         # Products count from 1; a float's 0 can be a number.
@@ -108,10 +109,3 @@ def _stacked(bands: Dict[str, str]) -> str:
 
 def _stem(path: str) -> str:
     return os.path.splitext(os.path.basename(path))[0]
-
-
-def _open(path: str):
-    try:
-        return gdal.Open(path)
-    except RuntimeError:
-        return None

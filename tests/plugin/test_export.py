@@ -23,7 +23,7 @@ from debris_qgis.results.fields import decide, ensure_fields
 from debris_qgis.results.period import parse
 
 from .conftest import RecordingFeedback
-from .results_data import TAGS, write_run
+from .results_data import TAGS, write_raster, write_run
 
 with warnings.catch_warnings():
     # The extension is a pilot that is asked for here; pystac says so whenever it is imported.
@@ -229,6 +229,13 @@ def test_one_zip_holds_all_with_its_provenance(decided, out, tmp_path):
     assert "- not observed, cloud or shadow: 6,000 m²" in text
     assert "- not observed, no data: 0.10 km²" in text
     assert result["COUNT"] == 4
+
+
+def test_the_readme_says_what_else_floats(run, tmp_path, out):
+    mask = gdal.Open(run["MASK"]).ReadAsArray()
+    mask[60:70, 10:20] = 2
+    export({**run, "MASK": write_raster(tmp_path / "floating.tif", mask, 255)}, out)
+    assert "not counted as debris: 10,000 m²" in next(out.glob("*README.txt")).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("choice", "expected"), [(0, {1, 3, 4}), (1, {1}), (2, {1}), (3, {1, 2, 3, 4})])

@@ -25,7 +25,7 @@ from qgis.core import (
 
 from debris_qgis.results.areas import FLOATING, areas_of
 from debris_qgis.results.fields import decide, ensure_fields
-from debris_qgis.results.provenance import of_raster
+from debris_qgis.results.provenance import accuracy_of, of_raster
 from debris_qgis.results.report_content import content
 from debris_qgis.results.report_layers import layers_for
 from debris_qgis.results.report_sheet import draw
@@ -192,6 +192,15 @@ def test_what_cannot_be_reported_says_why_and_leaves_nothing(run, out, tmp_path)
     with pytest.raises(QgsProcessingException, match="The report cannot be written"):
         report(run, out, PDF=str(blocked / "report.pdf"))
     assert list(out.iterdir()) == []
+
+
+def test_accuracy_is_stated_for_the_threshold_that_was_measured():
+    figures = {"f1": 0.7, "precision": 0.71, "recall": 0.68, "recall_real": 0.828, "pixels_real": 1215}
+    card = {"threshold": 0.69, "metrics": {"data": "practice tiles; recall_real is explained", "debris": figures}}
+    stated = "On practice tiles: precision 0.71, recall 0.68, F1 0.70. Of the debris labelled in these images it found "
+    assert accuracy_of(card, 0.69) == accuracy_of(card) == stated + "83% (1,215 pixels)."
+    assert "measured at the threshold 0.69; it does not hold at 0.05" in accuracy_of(card, 0.05)
+    assert accuracy_of({"threshold": 0.69}, 0.05) == "The model's card states no accuracy."
 
 
 @pytest.mark.parametrize(
