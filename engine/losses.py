@@ -132,7 +132,7 @@ class _OwnAndSums(torch.autograd.Function):
 
 
 def weak_loss(probability: Tensor, weak: Tensor, power: float = 0.7) -> Tensor:
-    """Mean of (1 - (1 - p)^q) / q over pixels that most likely are negative, but that nobody labelled.
+    """Mean of (1 - (1 - p)^q) / q over pixels that are negative, or most likely so, but that nobody labelled.
 
     A loss between cross-entropy (q = 0) and absolute error (q = 1), which a few wrong labels do not rule (Zhang and
     Sabuncu 2018, arXiv 1805.07836).
@@ -142,7 +142,8 @@ def weak_loss(probability: Tensor, weak: Tensor, power: float = 0.7) -> Tensor:
         weak: (batch, height, width), bool.
         power: q.
     """
-    loss = (1 - (1 - probability).clamp(min=1e-6) ** power) / power
+    remains = (1 - probability).clamp(min=1e-6)
+    loss = (1 - remains**power) / power if power else -remains.log()
     return (loss * weak).sum() / weak.sum().clamp(min=1)
 
 

@@ -36,6 +36,9 @@ class NetworkConfig:
     stem: int = 0
     """Channels of a small network that sees each pixel by itself, and whose half joins the input and the last layer;
     none where 0. Debris is told from ships and foam by its spectrum first."""
+    head: int = 0
+    """Channels of the last layer but one, and a shortcut past it; half of `width` and no shortcut where 0. Eight
+    channels for eleven classes left none that lived on a rare class's pixels, and no gradient came back from them."""
 
     def __post_init__(self) -> None:
         limits = {"bands": (1, 64), "classes": (2, 64), "width": (4, 128)}
@@ -44,6 +47,8 @@ class NetworkConfig:
                 raise ValueError(f"{name} is {getattr(self, name)}: it must lie between {low} and {high}")
         if any(window % 2 == 0 or not 3 <= window <= 63 for window in self.contrast_windows):
             raise ValueError(f"contrast_windows are {self.contrast_windows}: use odd numbers from 3 to 63")
+        if not 0 <= self.head <= 256:
+            raise ValueError(f"head is {self.head}: it must lie between 0 and 256")
         if not 0 <= self.stretch <= 1000 or not 0 <= self.stem <= 256 or self.stem % 2:
             raise ValueError(f"stretch is {self.stretch} and stem {self.stem}: use 0-1000, and an even number to 256")
 
@@ -111,12 +116,14 @@ class SEUNet(nn.Module):
             for below, here in zip(deep_to_shallow[:-1], deep_to_shallow[1:], strict=True)
         )
         self.decoder = nn.ModuleList(_Level(2 * here, here) for here in deep_to_shallow[1:])
+        last, hidden = config.width + config.stem // 2, config.head or config.width // 2
         self.head = nn.Sequential(
-            nn.Conv2d(config.width + config.stem // 2, config.width // 2, 3, padding=1, bias=False),
-            nn.BatchNorm2d(config.width // 2),
+            nn.Conv2d(last, hidden, 3, padding=1, bias=False),
+            nn.BatchNorm2d(hidden),
             nn.ReLU(inplace=True),
-            nn.Conv2d(config.width // 2, config.classes, 1),
+            nn.Conv2d(hidden, config.classes, 1),
         )
+        self.shortcut = nn.Conv2d(last, config.classes, 1, bias=False) if config.head else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits of shape (batch, classes, height, width) for `x` of shape (batch, bands, height, width).
@@ -142,8 +149,10 @@ class SEUNet(nn.Module):
         x = self.dropout(self.bottleneck(x))
         for upsample, level, skip in zip(self.upsample, self.decoder, reversed(skips), strict=True):
             x = level(torch.cat([upsample(x), skip], dim=1))
-        logits: Tensor = self.head(x if pixel is None else torch.cat([x, pixel], dim=1))
-        return logits
+        if pixel is not None:
+            x = torch.cat([x, pixel], dim=1)
+        logits: Tensor = self.head(x)
+        return logits if self.shortcut is None else logits + self.shortcut(x)
 
     def _with_contrast(self, x: Tensor) -> Tensor:
         """`x` and, for each contrast window, `x` minus its mean in that window (borders: of what is inside)."""

@@ -19,9 +19,10 @@ FLOATING = ("debris", "sargassum", "organic")
 def recipe(textures: Path, scale: float = 1.0, without: tuple[str, ...] = ()) -> list[Part]:
     """Parts of the pool.
 
-    Half of the tiles to train on are practice scenes: busy ones, of which every fifth is a mosaic, sparse ones, and
-    ones without any floating matter. Half are crops of the real images in `textures`, with practice things painted on
-    and real matter of the same fold pasted in. Practice tiles to validate on borrow their light from other scenes.
+    Half of the tiles to train on are practice scenes: busy ones, of which every fifth is a mosaic, sparse ones, ones
+    without any floating matter, and some of a quiet sea, where nearly nothing is. Half are crops of the real images in
+    `textures`, with practice things painted on and real matter of the same fold pasted in. Practice tiles to validate
+    on borrow their light from other scenes.
     """
     seen, kept = practice_split()
 
@@ -38,6 +39,7 @@ def recipe(textures: Path, scale: float = 1.0, without: tuple[str, ...] = ()) ->
         part("train-busy", 2400, SEED, scenes(seen, mosaic_share=0.2)),
         part("train-sparse", 800, SEED + 1, scenes(seen, density=0.25)),
         part("train-clear", 800, SEED + 2, scenes(seen, density=0.5, without=FLOATING)),
+        part("train-quiet", 400, SEED + 9, scenes(seen, density=0.04, without=FLOATING)),
         *(part(f"train-texture-{f}", 4000 // FOLDS, SEED + 3 + f, scenes(seen), f) for f in range(FOLDS)),
         part("validate-busy", 240, VALIDATION_SEED, SceneOptions(signature_scenes=kept)),
         part("validate-clear", 160, VALIDATION_SEED + 1,

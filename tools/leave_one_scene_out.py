@@ -38,7 +38,7 @@ class LabelledTiles(TileSource):
 
     def __init__(self, found: list[LabelledPatch], count: int, seed: int) -> None:
         self._patches, self._count, self._seed = found, count, seed
-        self._classes = [with_weak(patch.classes) for patch in found]
+        self._classes = [with_weak(patch.classes, patch.reflectance) for patch in found]
         self._with = {
             name: [i for i, patch in enumerate(found) if (patch.classes == name).any()]
             for name in sorted({int(n) for patch in found for n in np.unique(patch.classes) if n})

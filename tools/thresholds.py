@@ -4,7 +4,8 @@ Precision cannot be had from real images whose other classes nobody labelled, no
 cleaner than the sea's. So: the negatives of practice tiles, weighted as MARIDA's train and val labels are frequent; of
 the positives half the weight on labelled pixels of the held-out real images, half on practice ones; the threshold is
 that of best F1, raised where need be until at most 0.010 % of the unlabelled pixels of the held-out images are debris,
-counting only those farther than 3 pixels from labelled floating matter.
+counting only those that training takes for negatives (`engine.training.texture`): not near labelled floating matter,
+and no bright continuation of it, since that is debris which nobody labelled.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ from scipy import ndimage
 from engine import modelfile
 from engine.bands import MARIDA_ORDER
 from engine.evaluation import POSITIVE
-from engine.marida import patch_names, read_patch
+from engine.marida import LabelledPatch, patch_names, read_patch
 from engine.metrics import ScoreHistogram, Scores
 from engine.practice.scene import Tile
 from engine.prediction import Predictor
 from engine.training.data import TileSource
 from engine.training.pool import PoolTiles
-from engine.training.texture import fold_of
-from engine.training.validation import count_classes, fit_temperature, validate
+from engine.training.texture import EDGE, WEAK, fold_of, with_weak
+from engine.training.validation import Reading, count_classes, fit_temperature, validate
 
-__all__ = ["MOST_UNLABELLED", "Calibration", "Choice", "calibrate", "choose", "far_unlabelled"]
+__all__ = ["MOST_UNLABELLED", "Calibration", "Choice", "calibrate", "choose", "far_unlabelled", "negatives"]
 
 MOST_UNLABELLED = 1e-4
 DISTANCE = 3
@@ -56,6 +57,8 @@ class Choice:
     floating: float
     best: float
     least: float
+    f1: float
+    """Of debris at its threshold, over the pixels that the rule looks at: what seeds are compared by."""
 
 
 class _Some(TileSource):
@@ -79,15 +82,23 @@ def far_unlabelled(classes: np.ndarray, observed: np.ndarray) -> np.ndarray:
     return np.asarray(observed & (classes == 0) & ~near)
 
 
+def negatives(patch: LabelledPatch) -> np.ndarray:
+    """Observed pixels without label that training takes for negatives of debris: (height, width), bool."""
+    return np.asarray(patch.observed & np.isin(with_weak(patch.classes, patch.reflectance), (WEAK, EDGE)))
+
+
 def calibrate(path: Path, pool: PoolTiles, textures: Path, fold: int) -> Calibration:
     """Temperature and thresholds of the model at `path`."""
     network, card, _ = modelfile.load(path)
     normalisation = torch.tensor(card.mean), torch.tensor(card.std)
     source = _Some(pool, pool.numbers("validate-busy").tolist())
     counts = count_classes(source, BATCH)
-    first = validate(network, source, card.classes, counts, normalisation, BATCH)
+    reading = Reading(mixed=False)
+    first = validate(network, source, card.classes, counts, normalisation, BATCH, reading=reading)
     temperature = fit_temperature(first.logits, first.target, first.weight)
-    practice = validate(network, source, card.classes, counts, normalisation, BATCH, temperature=temperature)
+    practice = validate(
+        network, source, card.classes, counts, normalisation, BATCH, temperature=temperature, reading=reading
+    )
     real, unlabelled, pixels = _real(path, temperature / card.temperature, textures, fold)
     choice = choose({"debris": practice.debris, "floating": practice.floating}, real, unlabelled)
     debris, floating = choice.debris, choice.floating
@@ -98,7 +109,7 @@ def calibrate(path: Path, pool: PoolTiles, textures: Path, fold: int) -> Calibra
         "debris": {**_figures(practice.debris.at(debris)), "recall_real": round(real["debris"].at(debris).recall, 4),
                    "pixels_real": pixels, "ece": round(practice.debris.calibration_error(), 5),
                    "unlabelled_flagged_share": share.fp / max(share.fp + share.tn, 1),
-                   "best_threshold": choice.best, "least_threshold": choice.least},
+                   "best_threshold": choice.best, "least_threshold": choice.least, "rule_f1": round(choice.f1, 4)},
         "floating": {**_figures(practice.floating.at(floating)),
                      "recall_real": round(real["floating"].at(floating).recall, 4)},
         "flagged_share_by_class": {str(n): round(share, 5) for n, share in practice.flagged.items()},
@@ -113,7 +124,8 @@ def choose(practice: dict[str, ScoreHistogram], real: dict[str, ScoreHistogram],
     least = int(np.argmax(flagged <= MOST_UNLABELLED)) / unlabelled.bins
     best = joined["debris"].best().threshold
     floating = joined["floating"].best().threshold
-    return Choice(round(max(best, least), 4), round(floating, 4), best, least)
+    chosen = round(max(best, least), 4)
+    return Choice(chosen, round(floating, 4), best, least, joined["debris"].at(chosen).f1)
 
 
 def _figures(scores: Scores) -> dict[str, float]:
@@ -142,7 +154,7 @@ def _real(
         if patch is None:
             continue
         probability = predictor.probabilities(patch.reflectance[None], patch.observed[None])[0]
-        known, far = patch.observed & (patch.classes > 0), far_unlabelled(patch.classes, patch.observed)
+        known, far = patch.observed & (patch.classes > 0), negatives(patch)
         truth = patch.classes[known]
         pixels += int((truth == 1).sum())
         labelled["debris"].add(probability[0][known], truth == 1)

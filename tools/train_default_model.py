@@ -4,8 +4,9 @@
 
 One fifth of the real images (fold `seed` modulo 5) is held out, with all that was cut out of them. The thresholds come
 from them and from practice tiles of other scenes; no pixel of MARIDA's test split is read. The network is
-engine.network.SEUNet, the loss that of engine.losses, with two additions: pixels of real images that nobody labelled
-are weak negatives of debris, and weights are averaged.
+engine.network.SEUNet, the loss that of engine.losses, with three additions: pixels of real images that nobody labelled
+are weak negatives of debris, those on the edges of land and cloud negatives of all that floats, and weights are
+averaged.
 """
 
 from __future__ import annotations
@@ -32,11 +33,13 @@ from engine.training.data import Batch, MixedTiles, TileSource, batches
 from engine.training.grouping import CLASSES, lookup
 from engine.training.pool import PoolTiles
 from engine.training.schedule import WeightAverage, rate_factor
-from engine.training.texture import FOLDS, WEAK
+from engine.training.texture import EDGE, FOLDS, WEAK
 from tools.thresholds import Calibration, calibrate
 
 WEAK_SHARE = 0.4
 """Weight of unlabelled pixels as negatives of debris: at 2, debris that nobody labelled was unlearnt."""
+EDGE_SHARE = 0.4
+"""Weight of the edges of land and cloud as negatives of all that floats."""
 WEIGHT_POWER = 0.5
 MEASURED = 400
 WARMUP, DECAY, WEIGHT_DECAY, MAX_NORM = 0.05, 0.998, 1e-4, 1.0
@@ -58,7 +61,7 @@ class Trainer:
         self.rng = np.random.default_rng([options.seed, 3])
         self.generator = torch.Generator().manual_seed(options.seed)
         config = NetworkConfig(bands=len(MARIDA_ORDER), classes=len(CLASSES), width=options.width, dropout=0.1,
-                               contrast_windows=(5, 15), stretch=8.0, stem=48)  # fmt: skip
+                               contrast_windows=(5, 15), stretch=8.0, stem=48, head=32)  # fmt: skip
         network: Any = SEUNet(config)
         self.start = None
         if start is not None:
@@ -68,7 +71,11 @@ class Trainer:
         self.average = WeightAverage(self.network, DECAY)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=options.rate, weight_decay=WEIGHT_DECAY)
         self.table = torch.from_numpy(lookup(CLASSES))
-        self.debris = [channel for channel, entry in enumerate(CLASSES) if entry.role == "debris"]
+        self.roles = {
+            role: [n for n, entry in enumerate(CLASSES) if entry.role == role] for role in ("debris", "floating")
+        }
+        # On a CPU that does not multiply bfloat16 in hardware, a step in it takes several times as long.
+        self.mixed = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
         self._measure()
 
     def _measure(self) -> None:
@@ -116,12 +123,14 @@ class Trainer:
         view = int(torch.randint(8, (1,), generator=self.generator))
         reflectance, observed, classes = turn(batch.reflectance, batch.observed, batch.classes, view)
         x = normalise(jitter(reflectance, self.generator), observed, self.mean, self.std)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.mixed):
             logits = self.network(x.contiguous(memory_format=torch.channels_last)).float()
         loss: torch.Tensor = self.loss(logits, self.table[classes.long()])
-        weak = classes == WEAK
-        if bool(weak.any()):
-            loss = loss + WEAK_SHARE * weak_loss(torch.softmax(logits, dim=1)[:, self.debris].sum(dim=1), weak)
+        weak, edge = classes == WEAK, classes == EDGE
+        if bool((weak | edge).any()):
+            probability = torch.softmax(logits, dim=1)
+            debris, floating = (probability[:, self.roles[role]].sum(dim=1) for role in ("debris", "floating"))
+            loss = loss + WEAK_SHARE * weak_loss(debris, weak) + EDGE_SHARE * weak_loss(debris + floating, edge, 0)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_NORM)
@@ -147,10 +156,12 @@ class Trainer:
                 "track": "clean: no pixel of MARIDA's test split",
                 "data": "tiles of practice scenes (published spectra of MARIDA's train and val scenes and of Duarte "
                 "and Azevedo), and images of marida_train (MARIDA's train and val splits) with practice things and "
-                "real floating matter pasted in; their unlabelled pixels are weak negatives of debris",
+                "real floating matter pasted in; their unlabelled pixels are weak negatives of debris, the edges of "
+                "land and cloud negatives of all that floats",
                 "held_out": f"fold {self.fold} of {FOLDS} of the real images; every fifth signature scene",
                 "made_by": "tools/train_default_model.py",
                 "weak_share": WEAK_SHARE,
+                "edge_share": EDGE_SHARE,
                 **recipe,
             },
             metrics=calibration.metrics,
@@ -168,7 +179,7 @@ def main() -> None:
     parser.add_argument("--pool", type=Path, required=True, help="made by tools/default_model_data.py")
     parser.add_argument("--textures", type=Path, required=True, help="folder of the real images")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--name", default="practice-2")
+    parser.add_argument("--name", default="practice-4")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--batch-size", type=int, default=16)

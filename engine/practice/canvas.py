@@ -8,12 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.practice.fields import white
+from engine.practice.spectra import LOWEST
 from engine.tiling import Window
 
 __all__ = ["CLOUD", "LAND", "NO_LABEL", "Canvas", "Patch", "blocks", "observe"]
 
 Array = npt.NDArray[np.float32]
 NO_LABEL, CLOUD, LAND = 0, 6, 16
+INFRARED, BRIGHT_WATER = 7, 0.05
+"""B8, and the reflectance there from which on water hides what floats: sediment-laden water has up to 0.11."""
 WATER_CLASSES = (7, 8, 10, 11, 13, 15)
 
 COASTAL, TEN_METRES, TWENTY_METRES = (0,), (1, 2, 3, 7), (4, 5, 6, 8, 9, 10)
@@ -30,9 +33,11 @@ class Patch:
     fraction: Array
     """(height, width): how much of a pixel it covers, 0 to 1."""
     spectra: Array
-    """(height, width, 11): its reflectance."""
+    """(height, width, 11): its reflectance, or its excess over the water."""
     classes: npt.NDArray[np.uint8]
     """(height, width): class of the pixels that it makes its own, 0 elsewhere."""
+    excess: bool = False
+    """Whether `spectra` is added to what is there, rather than mixed with it."""
 
 
 @dataclass(eq=False)
@@ -46,6 +51,8 @@ class Canvas:
     """(height, width), as in MARIDA; 0 where a pixel is a mixture that nobody would label."""
     own: npt.NDArray[np.bool_]
     """(height, width): pixels whose spectrum is a measured one, so that of the whole 20 m cell around it."""
+    closed: npt.NDArray[np.bool_] | None = None
+    """(height, width): where nothing can be painted, as on the clouds of a real image."""
 
     def paint(self, patch: Patch, on_land: bool = False) -> None:
         """Mix a patch with what is there. Pixels covered a little keep no label."""
@@ -59,12 +66,30 @@ class Canvas:
         fraction = patch.fraction[inside]
         if not on_land:
             fraction = np.where(self.classes[rows, cols] == LAND, 0, fraction)
-        self.mix(rows, cols, fraction, np.moveaxis(patch.spectra[inside], -1, 0), patch.classes[inside])
+        spectra = np.moveaxis(patch.spectra[inside], -1, 0)
+        self.mix(rows, cols, fraction, spectra, patch.classes[inside], patch.excess)
 
-    def mix(self, rows: slice, cols: slice, fraction: Array, spectra: Array, classes: npt.NDArray[np.uint8]) -> None:
-        """Mix `spectra` (11, height, width) into a part of the canvas by `fraction` (height, width)."""
+    def mix(
+        self,
+        rows: slice,
+        cols: slice,
+        fraction: Array,
+        spectra: Array,
+        classes: npt.NDArray[np.uint8],
+        excess: bool | npt.NDArray[np.bool_] = False,
+    ) -> None:
+        """Mix `spectra` (11, height, width) into a part of the canvas by `fraction` (height, width).
+
+        Where `excess`, `spectra` is above that of the water there, and is added by `fraction`.
+        """
+        if self.closed is not None:
+            fraction = np.where(self.closed[rows, cols], 0, fraction)
         there = self.reflectance[:, rows, cols]
-        there += fraction * (spectra - there)
+        # On water as bright as the matter itself nobody would see it, nor label it.
+        hidden = np.broadcast_to(excess, fraction.shape) & (there[INFRARED] > BRIGHT_WATER)
+        fraction = np.where(hidden, 0, fraction)
+        there += fraction * (spectra - np.where(excess, 0, there))
+        np.maximum(there, LOWEST, out=there, where=fraction > 0)
         labels, own = self.classes[rows, cols], self.own[rows, cols]
         taken = (classes > 0) & (fraction > 0)
         labels[taken] = classes[taken]

@@ -29,6 +29,7 @@ INGREDIENT_OF = {
     9: "foam",
     12: "waves",
 }
+FLOATING_STONES = [number for number, name in INGREDIENT_OF.items() if name in FLOATING]
 
 
 def paint_mosaic(setting: Setting, canvas: Canvas) -> None:
@@ -53,7 +54,8 @@ def paint_mosaic(setting: Setting, canvas: Canvas) -> None:
         count = int(here.sum())
         if count:
             spectra[:, here] = _stone_spectra(setting, rng, number, count).T
-    canvas.mix(slice(None), slice(None), (stones > 0).astype(np.float32), spectra, stones)
+    afloat = np.isin(stones, FLOATING_STONES)
+    canvas.mix(slice(None), slice(None), (stones > 0).astype(np.float32), spectra, stones, excess=afloat)
 
 
 def _stone_spectra(setting: Setting, rng: np.random.Generator, number: int, count: int) -> npt.NDArray[np.float32]:

@@ -7,7 +7,7 @@ painted by itself, in any process, and fits its neighbours.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -130,7 +130,7 @@ class PracticeScene:
                         if self._beside(window, at):
                             continue
                         patch = MAKERS[name](own, self.setting.conditions)
-                        yield Patch(patch.row + at[0], patch.col + at[1], patch.fraction, patch.spectra, patch.classes)
+                        yield replace(patch, row=patch.row + at[0], col=patch.col + at[1])
 
     @staticmethod
     def _beside(window: Window, at: tuple[int, int]) -> bool:
@@ -158,7 +158,8 @@ class PracticeScene:
         chance = ndtr(white((self.setting.seed, 62), window)[line])
         spectra[:, line] = self.setting.conditions.draw_floating(rng, kind, number, chance).T
         fraction = np.where(dense, 1, np.where(line, rng.uniform(0.1, 0.5), 0)).astype(np.float32)
-        canvas.mix(slice(None), slice(None), fraction, spectra, np.where(dense, number, 0).astype(np.uint8))
+        labels = np.where(dense, number, 0).astype(np.uint8)
+        canvas.mix(slice(None), slice(None), fraction, spectra, labels, excess=True)
 
     def _observed(self, window: Window) -> npt.NDArray[np.bool_]:
         """False beyond the slanted edge of the orbit, in scenes that have one."""

@@ -1,9 +1,9 @@
 """What practice scenes are made of: measured signatures by scene and class, mixtures of floating matter, land.
 
 `signatures.json` (mean and deviation of each band, 372 pairs of class and scene) and `mixtures.npz` (Gaussian mixtures
-of the logarithm of reflectance) were fitted by tools/fit_signatures.py to published spectra of MARIDA's train and val
-scenes (Kikaki et al. 2022, doi 10.1371/journal.pone.0262247, CC BY 4.0) and of Duarte and Azevedo (CC BY 4.0). They
-hold statistics only, no pixel, and nothing of MARIDA's test split.
+of the excess of floating matter over the water around it) were fitted by tools/fit_signatures.py to published spectra
+of MARIDA's train and val scenes (Kikaki et al. 2022, doi 10.1371/journal.pone.0262247, CC BY 4.0) and of Duarte and
+Azevedo (CC BY 4.0). They hold statistics only, no pixel, and nothing of MARIDA's test split.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ Array = npt.NDArray[np.float32]
 HERE = Path(__file__).parent
 POOL_SIZE = 6000
 LOWEST = 0.0003
+EXCESS_RANGE = (-0.03, 0.7)
+ALIKE = 0.01
+"""Excess from which on matter is compared by ratios rather than by differences."""
 
 # Reflectance in the order of MARIDA's bands, rounded after the ECOSTRESS spectral library (Meerdink et al. 2019,
 # doi 10.1016/j.rse.2019.05.015): quartz sand dry and wet, broadleaf canopy, mangrove, concrete and roofs, bare soil,
@@ -70,15 +73,19 @@ def _scenes_with() -> dict[int, list[str]]:
 
 @lru_cache(maxsize=16)
 def pool(kind: str) -> Array:
-    """Spectra drawn once from the mixture of `kind` (debris, …): (POOL_SIZE, 11), the same in every process."""
+    """Excess over water of floating matter, drawn once from the mixture of `kind` (debris, …).
+
+    Returns:
+        Reflectance (POOL_SIZE, 11), of either sign; the same in every process.
+    """
     with np.load(HERE / "mixtures.npz") as file:
         weights, means, factors = (file[f"{kind}_{part}"] for part in ("weights", "means", "factors"))
-        shift = float(file["shift"])
+        scale = float(file["scale"])
     rng = np.random.default_rng([11, len(kind), sum(kind.encode())])
     component = rng.choice(len(weights), size=POOL_SIZE, p=weights.astype(np.float64) / weights.sum(dtype=np.float64))
     noise = rng.standard_normal((POOL_SIZE, means.shape[1], 1)).astype(np.float32)
-    logs = means[component] + (factors[component] @ noise)[..., 0]
-    return np.asarray(np.maximum(np.exp(np.clip(logs, -7, 0)) - shift, LOWEST), dtype=np.float32)
+    drawn = means[component] + (factors[component] @ noise)[..., 0]
+    return np.asarray(np.clip(np.sinh(drawn) * scale, *EXCESS_RANGE), dtype=np.float32)
 
 
 def spread(rng: np.random.Generator, count: int, shared: float = 0.85, grouped: float = 0.1) -> Array:
@@ -145,7 +152,7 @@ class Conditions:
     def draw_floating(
         self, rng: np.random.Generator, kind: str, number: int, chance: npt.NDArray[np.floating]
     ) -> Array:
-        """Pixels (count, 11) of floating matter from its mixture, most often such as this scene's own signature.
+        """Excess over water (count, 11) of floating matter from its mixture, most often such as this scene's own.
 
         Args:
             rng: decides on the character that all of them share.
@@ -153,16 +160,16 @@ class Conditions:
             number: the class.
             chance: (count,), even random numbers from 0 to 1, one a pixel.
         """
-        spectra = pool(kind)
-        signature = _signatures()[self.scene].get(number)
-        if signature is None or rng.random() < 0.35:
+        spectra, here = pool(kind), _signatures()[self.scene]
+        signature = here.get(number)
+        if signature is None or 7 not in here or rng.random() < 0.35:
             # Matter of one place is alike: draw around one pixel of the pool, so that a patch has one character.
             centre = spectra[rng.integers(len(spectra))]
-            distance = np.abs(np.log((spectra[:, 1:9] + 0.01) / (centre[1:9] + 0.01))).mean(axis=1)
+            distance = np.abs(np.arcsinh(spectra[:, 1:9] / ALIKE) - np.arcsinh(centre[1:9] / ALIKE)).mean(axis=1)
             likely = np.exp(-((distance / rng.choice([0.15, 0.3, 0.8])) ** 2))
         else:
-            mean, std = signature
-            width = np.maximum(np.zeros(11) if std is None else std, 0.25 * mean + 0.002)
+            mean, std = signature[0] - here[7][0], signature[1]
+            width = np.maximum(np.zeros(11) if std is None else std, 0.25 * np.abs(mean) + 0.002)
             likely = np.exp(-0.5 * (((spectra - mean) / width) ** 2).mean(axis=1) * 3)
         likely = likely.astype(np.float64) + 1e-9
         place = np.searchsorted(np.cumsum(likely / likely.sum()), chance)

@@ -105,7 +105,7 @@ def _blob(rng: Rng, radius: float) -> Array:
 
 
 def matter(rng: Rng, conditions: Conditions, ingredient: str) -> Patch:
-    """A group of floating matter: where it is dense, pixels as the tables have them; between, mixtures with water."""
+    """A group of floating matter: its excess over water, whole where it is dense, in part between."""
     strength = shape_of_matter(rng)
     padded = np.pad(strength, 1)
     present = padded > 0
@@ -119,7 +119,8 @@ def matter(rng: Rng, conditions: Conditions, ingredient: str) -> Patch:
     fraction = np.where(dense, 1, fraction).astype(np.float32)
     _halo(rng, fraction, placed, present)
     middle = [-(side // 2) for side in padded.shape]
-    return Patch(middle[0], middle[1], fraction, placed, np.where(dense, number, 0).astype(np.uint8))
+    classes = np.where(dense, number, 0).astype(np.uint8)
+    return Patch(middle[0], middle[1], fraction, placed, classes, excess=True)
 
 
 def _ranked(rng: Rng, spectra: Array, strength: Array) -> Array:

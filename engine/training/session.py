@@ -29,7 +29,7 @@ from engine.training.rehearsal import FEW
 from engine.training.schedule import WeightAverage, rate_factor
 from engine.training.sources import TrainingData
 from engine.training.start import differences, network_for, runs_mixed
-from engine.training.texture import WEAK
+from engine.training.texture import EDGE, WEAK
 from engine.training.validation import Reading, Validation, count_classes, validate
 from engine.training_jobs import TrainRequest
 
@@ -38,7 +38,7 @@ __all__ = ["Progress", "Session"]
 log = logging.getLogger(__name__)
 
 MAX_NORM = 1.0
-WEAK_SHARE = 2.0
+WEAK_SHARE, EDGE_SHARE = 2.0, 0.4
 SAME = (
     "source", "positive_classes", "tile_size", "seed", "batch_size", "learning_rate", "weight_decay", "dropout",
     "jitter", "epochs", "warmup_epochs",
@@ -190,10 +190,11 @@ class Session:
 
     def _loss(self, logits: Tensor, classes: Tensor, weight: Tensor | None) -> Tensor:
         loss: Tensor = self.loss(logits, self.table[classes.long()], weight)
-        weak = classes == WEAK
-        if bool(weak.any()):
-            probability = torch.softmax(logits.float(), dim=1)[:, self.roles["debris"]].sum(dim=1)
-            loss = loss + WEAK_SHARE * weak_loss(probability, weak)
+        weak, edge = classes == WEAK, classes == EDGE
+        if bool((weak | edge).any()):
+            probability = torch.softmax(logits.float(), dim=1)
+            debris, floating = (probability[:, self.roles[role]].sum(dim=1) for role in ("debris", "floating"))
+            loss = loss + WEAK_SHARE * weak_loss(debris, weak) + EDGE_SHARE * weak_loss(debris + floating, edge, 0)
         return loss
 
     def validate(self, tick: Callable[[float], None], temperature: float = 1.0) -> Validation:

@@ -12,7 +12,7 @@ from engine.training_jobs import TrainRequest
 
 __all__ = ["differences", "network_for", "runs_mixed"]
 
-STRETCH, CONTRAST_WINDOWS, STEM = 8.0, (5, 15), 48
+STRETCH, CONTRAST_WINDOWS, STEM, HEAD = 8.0, (5, 15), 48, 32
 
 
 def network_for(request: TrainRequest, bands: int, classes: int, start: SEUNet | None) -> SEUNet:
@@ -20,7 +20,7 @@ def network_for(request: TrainRequest, bands: int, classes: int, start: SEUNet |
     if start is not None:
         start.config = dataclasses.replace(start.config, dropout=request.dropout)
         return start
-    extras: dict[str, Any] = {"contrast_windows": CONTRAST_WINDOWS, "stretch": STRETCH, "stem": STEM}
+    extras: dict[str, Any] = {"contrast_windows": CONTRAST_WINDOWS, "stretch": STRETCH, "stem": STEM, "head": HEAD}
     sizes = {"bands": bands, "classes": classes, "width": request.width, "dropout": request.dropout}
     return SEUNet(NetworkConfig(**sizes, **({} if request.plain else extras)))  # type: ignore[arg-type]
 

@@ -3,6 +3,8 @@
 Painted water is never quite like water. Here the sea, the ships, clouds and coasts are those of real images in MARIDA's
 layout; to their own labels, floating matter, ships and foam of practice scenes are added. A pixel without label is most
 likely no debris, but nobody says so: it gets the class WEAK, of which only the probability of debris is held down.
+Where land or cloud ends, pixels are mixtures that look like floating matter, but surely are none: they get the class
+EDGE.
 """
 
 from __future__ import annotations
@@ -25,17 +27,28 @@ from engine.practice.spectra import Conditions, signature_scenes
 from engine.tiling import Window
 from engine.training.donors import Donor, cut_donors, paste
 
-__all__ = ["FOLDS", "WEAK", "TextureTiles", "fold_of", "paint_things", "with_weak"]
+__all__ = ["EDGE", "FOLDS", "WEAK", "TextureTiles", "fold_of", "paint_things", "with_weak"]
 
 log = logging.getLogger(__name__)
 
 WEAK = 255
 """Class number of pixels of real images that nobody labelled."""
+EDGE = 253
+"""Class number of pixels without label beside land or cloud, which are neither debris nor other floating matter."""
 NEAR = 4
-"""Pixels around labelled floating matter that stay without any class: lines go on where labels end."""
+"""Pixels around labelled floating matter that stay without any class."""
+ALONG, STANDING_OUT, DEVIATIONS, GROUND = 40, 0.004, 4, 31
+"""Farther out, to so many pixels, those that stand out so much in the near infrared (and by so many deviations) from
+the median of so wide a window stay without class too: the brightest pixels of a line are labelled, and it goes on."""
+BRIGHT, LEAST_PIXELS, INWARD, OUTWARD = 0.08, 200, 5, 6
+"""Land and clouds: at least so bright in the near infrared, in so many connected pixels; and the width of their edges,
+in pixels, on either side."""
+CLOSED = 0.08
+"""Near-infrared reflectance of a real image from which on it is no water: nothing is painted on cloud or land."""
 FLOATING = (1, 2, 3, 4)
 WATER_PERCENTILE = 20
 FOLDS = 5
+INFRARED = MARIDA_ORDER.index("B8")
 PASTE_SHARE, MOST_PASTED = 0.5, 3
 
 
@@ -64,6 +77,7 @@ class TextureTiles:
         """
         self._count, self._size, self._seed = count, size, seed
         self._options = replace(options, mosaic_share=0.0)
+        self._known: dict[int, npt.NDArray[np.uint8]] = {}
         names = [n for i, n in enumerate(patch_names(folder, split)) if fold is None or fold_of(i) == fold]
         read = [read_patch(folder, name, MARIDA_ORDER) for name in names]
         self._patches = [patch for patch in read if patch is not None and min(patch.classes.shape) >= size]
@@ -90,10 +104,18 @@ class TextureTiles:
         weight = np.where(debris, 0.6 / max(debris.sum(), 1), 0.4 / max((~debris).sum(), 1))
         return donors, weight / weight.sum() if donors else weight
 
+    def _classes(self, number: int) -> npt.NDArray[np.uint8]:
+        """`with_weak` of a patch, which takes longer than a tile: each is asked once."""
+        if number not in self._known:
+            patch = self._patches[number]
+            self._known[number] = with_weak(patch.classes, patch.reflectance)
+        return self._known[number]
+
     def tile(self, index: int) -> Tile:
         """Tile number `index`: a crop that starts on a whole 20 m cell."""
         rng = np.random.default_rng([self._seed, 90, index])
-        patch = self._patches[rng.choice(len(self._patches), p=self._shares)]
+        number = int(rng.choice(len(self._patches), p=self._shares))
+        patch = self._patches[number]
         height, width = patch.classes.shape
         row, col = (2 * int(rng.integers((side - self._size) // 2 + 1)) for side in (height, width))
         labelled = patch.classes[patch.classes == 1].size
@@ -108,7 +130,7 @@ class TextureTiles:
         canvas = Canvas(
             Window(0, 0, self._size, self._size),
             patch.reflectance[:, part[0], part[1]].copy(),
-            with_weak(patch.classes)[part].copy(),
+            self._classes(number)[part].copy(),
             np.zeros(observed.shape, dtype=bool),
         )
         if rng.random() < 0.7:
@@ -142,6 +164,7 @@ def paint_things(
     things = PracticeScene(seed, canvas.window.height, canvas.window.width, options)
     things.setting = replace(things.setting, conditions=Conditions(name, seed % 1_000_003, water))
     before = canvas.reflectance.copy()
+    canvas.closed = before[INFRARED] > CLOSED
     for thing in things.things(canvas.window):
         canvas.paint(thing)
     changed = (canvas.reflectance != before).any(axis=0)
@@ -149,15 +172,51 @@ def paint_things(
     return np.asarray(changed)
 
 
-def with_weak(classes: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Classes, with WEAK for pixels without label that are not near labelled floating matter."""
+def with_weak(
+    classes: npt.NDArray[np.uint8], reflectance: npt.NDArray[np.float32] | None = None
+) -> npt.NDArray[np.uint8]:
+    """Classes, with WEAK or EDGE for pixels without label that are not near labelled floating matter.
+
+    Args:
+        classes: (height, width), 0 not labelled.
+        reflectance: (11, height, width), MARIDA's bands. Where given, what stands out farther along a labelled line is
+            no WEAK either, and the edges of land and cloud are EDGE.
+    """
     floating = np.isin(classes, FLOATING)
     near = ndimage.binary_dilation(floating, iterations=NEAR) if floating.any() else floating
-    return np.where((classes == 0) & ~near, WEAK, classes).astype(np.uint8)
+    if reflectance is not None and floating.any():
+        near |= _standing_out(reflectance[INFRARED], floating)
+    result = np.where((classes == 0) & ~near, WEAK, classes).astype(np.uint8)
+    if reflectance is not None:
+        result[(result == WEAK) & _edges(reflectance[INFRARED], floating)] = EDGE
+    return result
+
+
+def _standing_out(infrared: npt.NDArray[np.float32], floating: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Pixels brighter than the water around, no farther than ALONG from labelled floating matter."""
+    above = infrared - ndimage.median_filter(infrared, GROUND)
+    deviation = 1.4826 * float(np.median(np.abs(above)))
+    along = ndimage.distance_transform_edt(~floating) <= ALONG
+    return np.asarray(along & (above > max(STANDING_OUT, DEVIATIONS * deviation)))
+
+
+def _edges(infrared: npt.NDArray[np.float32], floating: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Where land or cloud, told by brightness and size, borders on something else. A labelled mat is neither."""
+    groups, count = ndimage.label(infrared > BRIGHT, np.ones((3, 3)))
+    large = np.bincount(groups.ravel(), minlength=count + 1) >= LEAST_PIXELS
+    large[0] = False
+    large[np.unique(groups[floating])] = False
+    bright = large[groups]
+    if not bright.any():
+        return np.asarray(bright)
+    return np.asarray(
+        ndimage.binary_dilation(bright, iterations=OUTWARD)
+        & ~ndimage.binary_erosion(bright, iterations=INWARD, border_value=1)
+    )
 
 
 def _water(reflectance: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Reflectance (11,) of the darker water of an image."""
-    infrared = reflectance[7]
+    infrared = reflectance[INFRARED]
     dark = infrared <= np.percentile(infrared, WATER_PERCENTILE)
     return np.asarray(np.median(reflectance[:, dark], axis=1), dtype=np.float32)

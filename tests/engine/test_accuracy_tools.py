@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from engine.bands import MARIDA_ORDER
+from engine.marida import LabelledPatch
 from engine.metrics import ScoreHistogram
 from tools.accuracy.detectors import INDEX_COLUMNS, WINDOW_COLUMNS, Pixels, TreeDetector, boosted, features
 from tools.accuracy.report import _table
 from tools.accuracy.scoring import difference, interval, reliability, scores
-from tools.thresholds import MOST_UNLABELLED, choose, far_unlabelled
+from tools.thresholds import MOST_UNLABELLED, choose, far_unlabelled, negatives
 
 
 def _histogram(positive: list[float], negative: list[float]) -> ScoreHistogram:
@@ -87,3 +89,16 @@ def test_an_honest_probability_lies_on_the_line():
 
 def test_tables_are_markdown():
     assert _table(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n"
+
+
+def test_edges_and_open_water_count_as_negatives_but_not_what_nobody_observed():
+    reflectance = np.full((len(MARIDA_ORDER), 64, 64), 0.01, dtype=np.float32)
+    reflectance[7, :, :20] = 0.3
+    classes = np.zeros((64, 64), dtype=np.uint8)
+    classes[32, 50] = 1
+    observed = np.ones((64, 64), dtype=bool)
+    observed[:, 60:] = False
+    found = negatives(LabelledPatch("S2_1_1", "S2_1", reflectance, observed, classes, np.zeros_like(classes)))
+    assert found[:, :40].all()
+    assert not found[28:36, 47:53][classes[28:36, 47:53] == 1].any()
+    assert not found[:, 60:].any()

@@ -135,6 +135,15 @@ def test_weak_labels_pull_least_where_they_are_most_likely_wrong():
     assert float(weak_loss(torch.zeros(1, 2, 2), torch.ones(1, 2, 2, dtype=torch.bool))) == pytest.approx(0, abs=1e-6)
 
 
+def test_what_is_surely_negative_pulls_most_where_it_is_most_wrong():
+    probability = torch.tensor([[[0.2, 0.5, 0.999]]])
+    everywhere = torch.ones(1, 1, 3, dtype=torch.bool)
+    assert float(weak_loss(probability, everywhere, 0)) == pytest.approx(float(-(1 - probability).log().mean()))
+    assert float(weak_loss(probability, everywhere, 1e-3)) == pytest.approx(
+        float(weak_loss(probability, everywhere, 0)), rel=1e-2
+    )
+
+
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_the_gradient_is_that_of_the_terms_left_to_autograd(case, layout):
     logits, target = case

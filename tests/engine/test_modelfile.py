@@ -124,3 +124,5 @@ def test_network_config_limits() -> None:
         NetworkConfig(width=1)
     with pytest.raises(ValueError, match="contrast_windows"):
         NetworkConfig(contrast_windows=(4,))
+    with pytest.raises(ValueError, match="head"):
+        NetworkConfig(head=1000)

@@ -40,7 +40,13 @@ def test_squeeze_and_excitation_scales_channels() -> None:
 
 
 @pytest.mark.parametrize(
-    "extras", [{}, {"contrast_windows": (3, 31)}, {"contrast_windows": (5, 15), "stretch": 8.0, "stem": 48}]
+    "extras",
+    [
+        {},
+        {"contrast_windows": (3, 31)},
+        {"contrast_windows": (5, 15), "stretch": 8.0, "stem": 48},
+        {"stem": 48, "head": 32},
+    ],
 )
 def test_output_shape_and_gradients(extras: dict[str, Any]) -> None:
     torch.manual_seed(0)
@@ -54,6 +60,18 @@ def test_output_shape_and_gradients(extras: dict[str, Any]) -> None:
     logits.square().mean().backward()
     without = [name for name, p in network.named_parameters() if p.grad is None or not bool(p.grad.any())]
     assert without == []
+
+
+def test_a_rare_class_still_learns_when_the_last_layer_is_silent_on_its_pixels() -> None:
+    torch.manual_seed(0)
+    network = SEUNet(NetworkConfig(bands=2, classes=3, width=8, stem=8, head=16))
+    with torch.no_grad():
+        network.head[1].weight.zero_()
+        network.head[1].bias.fill_(-1.0)
+    network(torch.randn(2, 2, 16, 16))[:, 1].mean().backward()
+    assert not network.head[0].weight.grad.any()
+    assert network.stem is not None
+    assert network.stem[0].weight.grad.any()
 
 
 def test_a_size_that_does_not_fit_names_the_one_to_pad_to() -> None:

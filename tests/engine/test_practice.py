@@ -14,6 +14,7 @@ from engine.bands import MARIDA_ORDER
 from engine.errors import Cancelled, OutputError, RequestError
 from engine.jobs import SimulateRequest
 from engine.practice import INGREDIENTS, PracticeScene, SceneOptions, make_tile, simulate
+from engine.practice.canvas import Canvas
 from engine.practice.fields import Field, white
 from engine.practice.spectra import Conditions, choose_conditions, pool, signature_scenes
 from engine.tiling import Window
@@ -101,12 +102,35 @@ def test_an_unknown_ingredient_is_refused():
         SceneOptions(without=("unicorns",))
 
 
-def test_debris_spectra_follow_the_published_pixels():
-    spectra = pool("debris")
+def test_debris_on_water_follows_the_published_pixels():
+    water = np.median([choose_conditions(0, (name,)).water for name in signature_scenes()], axis=0)
+    spectra = pool("debris") + water
     # Medians of the 3,018 pixels of floating_matter_pixels.csv, to a tenth.
     assert np.median(spectra[:, B8]) == pytest.approx(0.050, rel=0.1)
     assert np.median(spectra[:, B11]) == pytest.approx(0.017, rel=0.15)
     assert np.corrcoef(spectra[:, B8], spectra[:, 3])[0, 1] > 0.9
+
+
+def test_floating_matter_stands_out_from_the_water_it_lies_on():
+    dark, bright = np.full((11, 1, 1), 0.004, dtype=np.float32), np.full((11, 1, 1), 0.05, dtype=np.float32)
+    excess = np.full((11, 1, 1), 0.02, dtype=np.float32)
+    place = (slice(0, 1), slice(0, 1))
+    for ground in (dark, bright):
+        canvas = Canvas(Window(0, 0, 1, 1), ground.copy(), np.full((1, 1), 7, np.uint8), np.zeros((1, 1), bool))
+        canvas.mix(*place, np.ones((1, 1), np.float32), excess, np.ones((1, 1), np.uint8), excess=True)
+        assert np.allclose(canvas.reflectance - ground, 0.02)
+        assert canvas.classes[0, 0] == 1
+
+
+def test_nothing_is_painted_where_a_canvas_is_closed():
+    canvas = Canvas(
+        Window(0, 0, 1, 2), np.full((11, 1, 2), 0.3, dtype=np.float32), np.full((1, 2), 6, np.uint8),
+        np.zeros((1, 2), bool), np.array([[True, False]]),
+    )  # fmt: skip
+    everywhere = (slice(None), slice(None))
+    canvas.mix(*everywhere, np.ones((1, 2), np.float32), np.zeros((11, 1, 2), np.float32), np.ones((1, 2), np.uint8))
+    assert canvas.classes.tolist() == [[6, 1]]
+    assert canvas.reflectance[0, 0].tolist() == pytest.approx([0.3, 0.0003])
 
 
 def test_signatures_come_back_from_many_draws():

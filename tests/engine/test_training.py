@@ -23,7 +23,7 @@ from engine.training.grouping import CLASSES, MARIDA_PIXELS, lookup, pixel_weigh
 from engine.training.measure import MEASURED_TILES, measure
 from engine.training.patches import Patch, PatchTiles
 from engine.training.schedule import WeightAverage, rate_factor
-from engine.training.texture import WEAK, TextureTiles
+from engine.training.texture import EDGE, WEAK, TextureTiles, with_weak
 from engine.training.validation import fit_temperature
 
 SMALL = {"width": 4, "epochs": 2, "batch_size": 4, "training_samples": 12, "validation_samples": 6, "tile_size": 32,
@@ -105,7 +105,7 @@ def test_practice_tiles_of_two_seeds_share_nothing():
 def test_every_class_of_marida_has_one_channel():
     table = lookup(CLASSES)
     assert table[0] == IGNORE
-    assert table[WEAK] == IGNORE
+    assert table[WEAK] == table[EDGE] == IGNORE
     assert all(CLASSES[table[number]].marida.count(number) == 1 for number in range(1, 17))
     assert CLASSES[table[1]].role == "debris"
     floating = {number for entry in CLASSES if entry.role == "floating" for number in entry.marida}
@@ -170,6 +170,40 @@ def test_textures_are_real_images_with_things_painted_on(marida: Path):
     numbers = set(np.concatenate([np.unique(tile.classes) for tile in tiles]).tolist())
     assert {1, WEAK} <= numbers
     assert all(np.isfinite(tile.reflectance).all() for tile in tiles)
+
+
+def _sea(side: int = 128) -> tuple[np.ndarray, np.ndarray]:
+    """Dark water without labels: classes, and reflectance (11, side, side)."""
+    return np.zeros((side, side), dtype=np.uint8), np.full((11, side, side), 0.01, dtype=np.float32)
+
+
+def test_the_edge_of_land_is_surely_no_floating_matter():
+    classes, reflectance = _sea()
+    reflectance[7, :, :40] = 0.3
+    found = with_weak(classes, reflectance)
+    assert (found[:, 36:44] == EDGE).all()
+    assert (found[:, 60:] == WEAK).all()
+    assert (found[:, :30] == WEAK).all()
+
+
+def test_a_bright_mat_that_is_labelled_has_no_edge():
+    classes, reflectance = _sea()
+    reflectance[7, 40:60, 40:60] = 0.3
+    reflectance[7, 80:84, 80:84] = 0.3
+    classes[50, 50] = 2
+    # The second thing is bright too, but as small as a ship.
+    assert not (with_weak(classes, reflectance) == EDGE).any()
+
+
+def test_a_bright_continuation_of_a_labelled_line_is_no_negative():
+    classes, reflectance = _sea()
+    reflectance[7, 32, 10:80] = 0.03
+    classes[32, 10] = 1
+    found = with_weak(classes, reflectance)
+    assert (found[32, 11:50] == 0).all()
+    assert found[36, 30] == WEAK
+    # As bright, but beyond forty pixels.
+    assert (found[32, 51:80] == WEAK).all()
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from engine.metrics import ScoreHistogram
-from engine.modelfile import BUNDLED_MODEL
+from engine.modelfile import BUNDLED_MODEL, read_card
 from engine.training.pool import PoolTiles
 from engine.training.texture import FOLDS
 from tools.accuracy.ablation import ablate
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--pool", type=Path)
     parser.add_argument("--models", type=Path, nargs="+")
     parser.add_argument("--folder", type=Path)
-    parser.add_argument("--tiles", type=int, default=60, help="practice tiles without debris, of each kind")
+    parser.add_argument("--tiles", type=int, default=1000, help="practice tiles without debris, of the first kind")
     parser.add_argument("--tree-tiles", type=int, default=1500, help="tiles of the pool that trees learn from")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
@@ -64,6 +64,7 @@ def main() -> None:
         # Read anew each time: another section may have been measured meanwhile.
         results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
         results.update(found)
+        results.setdefault("measured_with", {}).update(dict.fromkeys(found, read_card(BUNDLED_MODEL).name))
         RESULTS.write_text(json.dumps(results, indent=1) + "\n")
         render(results)
 

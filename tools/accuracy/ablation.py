@@ -23,7 +23,7 @@ from engine.training.pool import PoolTiles
 from engine.training.texture import fold_of
 from tools.accuracy.detectors import INDEX_COLUMNS, WINDOW_COLUMNS, Pixels, TreeDetector, boosted, features, sample
 from tools.accuracy.scoring import interval, patches, scores
-from tools.thresholds import choose, far_unlabelled
+from tools.thresholds import choose, negatives
 
 __all__ = ["ROWS", "ablate"]
 
@@ -142,7 +142,7 @@ def _tables(pool: PoolTiles, textures: Path, data: Path, fold: int) -> _Tables:
         if patch is not None:
             table, here = features(patch.reflectance, True), patch.observed & (patch.classes > 0)
             known.append((table[:, here].T, patch.classes[here]))
-            far.append(table[:, far_unlabelled(patch.classes, patch.observed)].T[::FAR_STEP])
+            far.append(table[:, negatives(patch)].T[::FAR_STEP])
     test = []
     scenes = sorted({name.rsplit("_", 1)[0] for name in patch_names(data)})
     for patch in patches(data):

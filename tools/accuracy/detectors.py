@@ -22,13 +22,14 @@ from engine.bands import MARIDA_ORDER
 from engine.evaluation import POSITIVE
 from engine.marida import LabelledPatch, patch_names, read_patch
 from engine.metrics import ScoreHistogram
+from engine.practice.spectra import choose_conditions, signature_scenes
 from engine.practice.spectra import pool as spectra_of
 from engine.prediction import Predictor
 from engine.training.grouping import pixel_weights
 from engine.training.pool import PoolTiles
-from engine.training.texture import FOLDS, WEAK, fold_of
+from engine.training.texture import EDGE, FOLDS, WEAK, fold_of
 from tools.accuracy.scoring import Detector
-from tools.thresholds import choose, far_unlabelled
+from tools.thresholds import choose, negatives
 
 __all__ = [
     "INDEX_COLUMNS", "WINDOW_COLUMNS", "Pixels", "TreeDetector", "boosted", "features", "index_rule",
@@ -166,7 +167,7 @@ def sample(pool: PoolTiles, numbers: Sequence[int], windows: bool, rng: np.rando
             places = np.argwhere((tile.classes == name) & tile.observed)
             chosen = places[rng.permutation(len(places))[:PER_TILE]]
             rows.append(table[:, chosen[:, 0], chosen[:, 1]].T)
-            labels.append(np.full(len(chosen), 0 if name == WEAK else name))
+            labels.append(np.full(len(chosen), 0 if name in (EDGE, WEAK) else name))
             real.append(np.full(len(chosen), number in textures))
     return Pixels(np.concatenate(rows), np.concatenate(labels), np.concatenate(real))
 
@@ -185,7 +186,7 @@ def _calibrate(detector: TreeDetector, pool: PoolTiles, textures: Path, fold: in
         if patch is None:
             continue
         probability = detector(patch)
-        known, far = patch.observed & (patch.classes > 0), far_unlabelled(patch.classes, patch.observed)
+        known, far = patch.observed & (patch.classes > 0), negatives(patch)
         far &= np.isfinite(probability[0])
         _add(real, probability[:, known], patch.classes[known], None)
         unlabelled.add(probability[0][far], np.zeros(int(far.sum()), dtype=bool))
@@ -204,9 +205,13 @@ def _add(
 def index_rule(patch: LabelledPatch) -> np.ndarray:
     """1 where FDI and NDVI are as those of published debris pixels, 0 elsewhere; it names no other floating matter.
 
-    Each index lies between its 5 and 95 percentiles over spectra of the debris mixture of engine.practice.spectra.
+    Each index lies between its 5 and 95 percentiles over the debris mixture of engine.practice.spectra, on the water of
+    its scenes in turn.
     """
-    ranges = np.percentile(indices(spectra_of("debris").T)[[0, 2]], (5, 95), axis=1)
+    excess = spectra_of("debris")
+    water = np.array([choose_conditions(0, (name,)).water for name in signature_scenes()])
+    debris = excess + water[np.arange(len(excess)) % len(water)]
+    ranges = np.percentile(indices(debris.T)[[0, 2]], (5, 95), axis=1)
     found = indices(patch.reflectance)[[0, 2]]
     inside = ((found >= ranges[0][:, None, None]) & (found <= ranges[1][:, None, None])).all(axis=0) & patch.observed
     return np.stack([inside, np.zeros_like(inside)]).astype(np.float32)

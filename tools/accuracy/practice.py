@@ -18,32 +18,41 @@ __all__ = ["KINDS", "false_detections"]
 TILE, FIRST_SEED, PROCESSES = 256, 900_000, 2
 CLEAR = ("debris", "sargassum", "organic")
 KINDS = {
-    "water, glint, foam, ships, cloud": (CLEAR, 0.5),
-    "the same, with Sargassum and natural organic material": (("debris",), 0.5),
-    "the first kind, as sparse as a quiet sea": (CLEAR, 0.02),
+    "water, glint, foam, ships, cloud": (CLEAR, 0.5, 1),
+    "the same, with Sargassum and natural organic material": (("debris",), 0.5, 5),
+    "the first kind, as sparse as a quiet sea": (CLEAR, 0.02, 5),
 }
-"""What is left out of the scenes (nothing is debris in any), and the factor on the number of things: 0.5 makes 27 ships
-and boats on 100 km², 0.02 makes one."""
+"""What is left out of the scenes (nothing is debris in any), the factor on the number of things (0.5 makes 27 ships and
+boats on 100 km², 0.02 makes one), and of how many tiles of the first kind there is one."""
 
 _state: dict[str, Predictor] = {}
 
 
 def false_detections(model: Path | None, tiles: int) -> dict[str, Any]:
-    """For each kind of scene: groups of 8-connected debris pixels per 100 km² of observed water."""
-    tasks = [(*kind, seed) for kind in KINDS.values() for seed in range(FIRST_SEED, FIRST_SEED + tiles)]
-    with multiprocessing.get_context("spawn").Pool(PROCESSES, _start, (model,)) as workers:
-        counted = np.array(workers.map(_count, tasks, chunksize=8)).reshape(len(KINDS), tiles, -1).sum(axis=1)
+    """For each kind of scene: groups of 8-connected debris pixels per 100 km² of observed water.
+
+    Args:
+        model: the file, the bundled one where None.
+        tiles: of the first kind; there are fewer of the others.
+    """
     result = {}
-    for name, (groups, pixels, water, *by_class) in zip(KINDS, counted.tolist(), strict=True):
-        result[name] = {
-            "tiles": tiles,
-            "water_km2": round(water / 1e4, 1),
-            "false_detections": groups,
-            "false_pixels": pixels,
-            "per_100_km2": round(groups / (water / 1e6), 2),
-            "false_pixels_by_class": {str(number): count for number, count in enumerate(by_class) if count},
-        }
+    with multiprocessing.get_context("spawn").Pool(PROCESSES, _start, (model,)) as workers:
+        for name, (without, density, fewer) in KINDS.items():
+            tasks = [(without, density, FIRST_SEED + number) for number in range(-(-tiles // fewer))]
+            counted = np.array(workers.map(_count, tasks, chunksize=8)).sum(axis=0)
+            result[name] = {"tiles": len(tasks), **_figures(counted)}
     return result
+
+
+def _figures(counted: np.ndarray) -> dict[str, Any]:
+    groups, pixels, water, *by_class = counted.tolist()
+    return {
+        "water_km2": round(water / 1e4, 1),
+        "false_detections": groups,
+        "false_pixels": pixels,
+        "per_100_km2": round(groups / (water / 1e6), 2),
+        "false_pixels_by_class": {str(number): count for number, count in enumerate(by_class) if count},
+    }
 
 
 def _start(model: Path | None) -> None:
