@@ -76,7 +76,7 @@ class TrainRequest(InspectRequest):
     model: str = option(text="model file to write")
     name: str = option("my model", text="the model's name, for its card")
     width: int = option(16, text="channels of the first level; 64 is the 31.3-million-parameter network")
-    plain: bool = option(False, text="the network as first specified: no local contrast, no stretch, no pixel stem")
+    plain: bool = option(False, text="the network as first specified: no contrast, stretch, pixel stem or wide end")
     epochs: int = option(100, text="at most this many")
     batch_size: int = option(16, text="tiles a step, over all processes")
     learning_rate: float = option(1e-3, text="after warm-up")
