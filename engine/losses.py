@@ -6,7 +6,7 @@ Pixels of target IGNORE take part in no term. Dice: Milletari et al. 2016 (arXiv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from engine.errors import DataError
 
-__all__ = ["IGNORE", "CombinedLoss", "class_weights", "dice_loss", "focal_loss", "weak_loss"]
+__all__ = ["IGNORE", "CombinedLoss", "class_weights", "dice_loss", "focal_loss", "unlabelled_loss", "weak_loss"]
 
 IGNORE = -1
 """Target of a pixel without label or without data."""
@@ -145,6 +145,26 @@ def weak_loss(probability: Tensor, weak: Tensor, power: float = 0.7) -> Tensor:
     remains = (1 - probability).clamp(min=1e-6)
     loss = (1 - remains**power) / power if power else -remains.log()
     return (loss * weak).sum() / weak.sum().clamp(min=1)
+
+
+def unlabelled_loss(
+    logits: Tensor, weak: Tensor, edge: Tensor, roles: Mapping[str, Sequence[int]], shares: tuple[float, float]
+) -> Tensor:
+    """What pixels of real images without label teach: `weak` ones that they most likely are no debris, `edge` ones (of
+    land and cloud) that they surely are neither debris nor other floating matter.
+
+    Args:
+        logits: (batch, classes, height, width).
+        weak: (batch, height, width), bool.
+        edge: (batch, height, width), bool.
+        roles: channels of `debris` and of `floating`.
+        shares: weights of the two terms.
+    """
+    if not bool((weak | edge).any()):
+        return logits.new_zeros((), dtype=torch.float32)
+    probability = torch.softmax(logits.float(), dim=1)
+    debris, floating = (probability[:, list(roles[role])].sum(dim=1) for role in ("debris", "floating"))
+    return shares[0] * weak_loss(debris, weak) + shares[1] * weak_loss(debris + floating, edge, 0)
 
 
 class CombinedLoss(nn.Module):

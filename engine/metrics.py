@@ -117,4 +117,4 @@ def bootstrap_f1(groups: Sequence[npt.NDArray[np.int64]], draws: int = DRAWS, se
     drawn = counts[np.random.default_rng(seed).integers(0, len(counts), (draws, len(counts)))].sum(axis=1)
     f1 = 2 * drawn[:, 0] / np.maximum(2 * drawn[:, 0] + drawn[:, 1] + drawn[:, 2], 1)
     low, high = np.percentile(f1, [2.5, 97.5])
-    return round(float(low), 4), round(float(high), 4)
+    return float(low), float(high)

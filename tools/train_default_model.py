@@ -24,7 +24,7 @@ import torch
 
 from engine import modelfile
 from engine.bands import MARIDA_ORDER
-from engine.losses import CombinedLoss, class_weights, weak_loss
+from engine.losses import CombinedLoss, class_weights, unlabelled_loss
 from engine.modelfile import ModelCard
 from engine.network import NetworkConfig, SEUNet
 from engine.prediction import normalise
@@ -126,11 +126,8 @@ class Trainer:
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.mixed):
             logits = self.network(x.contiguous(memory_format=torch.channels_last)).float()
         loss: torch.Tensor = self.loss(logits, self.table[classes.long()])
-        weak, edge = classes == WEAK, classes == EDGE
-        if bool((weak | edge).any()):
-            probability = torch.softmax(logits, dim=1)
-            debris, floating = (probability[:, self.roles[role]].sum(dim=1) for role in ("debris", "floating"))
-            loss = loss + WEAK_SHARE * weak_loss(debris, weak) + EDGE_SHARE * weak_loss(debris + floating, edge, 0)
+        shares = WEAK_SHARE, EDGE_SHARE
+        loss = loss + unlabelled_loss(logits, classes == WEAK, classes == EDGE, self.roles, shares)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_NORM)

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from engine.marida import LabelledPatch
 
-__all__ = ["Donor", "cut_donors", "paste"]
+__all__ = ["BRIGHT", "Donor", "cut_donors", "paste"]
 
 Array = npt.NDArray[np.float32]
 FLOATING = (1, 2, 3, 4)
@@ -23,7 +23,7 @@ FRAME = 2
 """Pixels around labelled matter that are copied with it: they are partly covered."""
 MAX_SIDE = 64
 BRIGHT = 0.08
-"""Near-infrared reflectance from which the ground is no water: nothing is pasted onto cloud or land."""
+"""Near-infrared reflectance from which the ground is no water: nothing is pasted or painted on cloud or land."""
 GAIN = 0.2
 
 

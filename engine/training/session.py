@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import ResumeError, TrainingError
-from engine.losses import CombinedLoss, class_weights, weak_loss
+from engine.losses import CombinedLoss, class_weights, unlabelled_loss
 from engine.modelfile import ModelCard, ModelClass
 from engine.monitor import Monitor
 from engine.network import SEUNet
@@ -190,12 +190,8 @@ class Session:
 
     def _loss(self, logits: Tensor, classes: Tensor, weight: Tensor | None) -> Tensor:
         loss: Tensor = self.loss(logits, self.table[classes.long()], weight)
-        weak, edge = classes == WEAK, classes == EDGE
-        if bool((weak | edge).any()):
-            probability = torch.softmax(logits.float(), dim=1)
-            debris, floating = (probability[:, self.roles[role]].sum(dim=1) for role in ("debris", "floating"))
-            loss = loss + WEAK_SHARE * weak_loss(debris, weak) + EDGE_SHARE * weak_loss(debris + floating, edge, 0)
-        return loss
+        shares = WEAK_SHARE, EDGE_SHARE
+        return loss + unlabelled_loss(logits, classes == WEAK, classes == EDGE, self.roles, shares)
 
     def validate(self, tick: Callable[[float], None], temperature: float = 1.0) -> Validation:
         """What the averaged weights score on the validation tiles."""

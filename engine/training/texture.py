@@ -25,7 +25,7 @@ from engine.practice.canvas import Canvas, blocks
 from engine.practice.scene import PracticeScene, SceneOptions, Tile
 from engine.practice.spectra import Conditions, signature_scenes
 from engine.tiling import Window
-from engine.training.donors import Donor, cut_donors, paste
+from engine.training.donors import BRIGHT, Donor, cut_donors, paste
 
 __all__ = ["EDGE", "FOLDS", "WEAK", "TextureTiles", "fold_of", "paint_things", "with_weak"]
 
@@ -40,11 +40,8 @@ NEAR = 4
 ALONG, STANDING_OUT, DEVIATIONS, GROUND = 40, 0.004, 4, 31
 """Farther out, to so many pixels, those that stand out so much in the near infrared (and by so many deviations) from
 the median of so wide a window stay without class too: the brightest pixels of a line are labelled, and it goes on."""
-BRIGHT, LEAST_PIXELS, INWARD, OUTWARD = 0.08, 200, 5, 6
-"""Land and clouds: at least so bright in the near infrared, in so many connected pixels; and the width of their edges,
-in pixels, on either side."""
-CLOSED = 0.08
-"""Near-infrared reflectance of a real image from which on it is no water: nothing is painted on cloud or land."""
+LEAST_PIXELS, INWARD, OUTWARD = 200, 5, 6
+"""Pixels that land and clouds have connected at least; and the width of their edges, in pixels, on either side."""
 FLOATING = (1, 2, 3, 4)
 WATER_PERCENTILE = 20
 FOLDS = 5
@@ -164,7 +161,7 @@ def paint_things(
     things = PracticeScene(seed, canvas.window.height, canvas.window.width, options)
     things.setting = replace(things.setting, conditions=Conditions(name, seed % 1_000_003, water))
     before = canvas.reflectance.copy()
-    canvas.closed = before[INFRARED] > CLOSED
+    canvas.closed = before[INFRARED] > BRIGHT
     for thing in things.things(canvas.window):
         canvas.paint(thing)
     changed = (canvas.reflectance != before).any(axis=0)

@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from engine.errors import DataError
-from engine.losses import IGNORE, CombinedLoss, class_weights, dice_loss, focal_loss, weak_loss
+from engine.losses import IGNORE, CombinedLoss, class_weights, dice_loss, focal_loss, unlabelled_loss, weak_loss
 
 
 @pytest.fixture(params=[2, 5])
@@ -142,6 +142,23 @@ def test_what_is_surely_negative_pulls_most_where_it_is_most_wrong():
     assert float(weak_loss(probability, everywhere, 1e-3)) == pytest.approx(
         float(weak_loss(probability, everywhere, 0)), rel=1e-2
     )
+
+
+def test_only_an_edge_holds_down_what_floats_beside_debris():
+    logits = torch.zeros(1, 3, 1, 2, requires_grad=True)
+    weak, edge = torch.tensor([[[True, False]]]), torch.tensor([[[False, True]]])
+    unlabelled_loss(logits, weak, edge, {"debris": [1], "floating": [2]}, (1.0, 1.0)).backward()
+    assert logits.grad is not None
+    pull = logits.grad[0, :, 0]
+    # Less of debris on both; of what else floats less on the edge, and not less on the weak one.
+    assert bool((pull[1] > 0).all())
+    assert float(pull[2, 1]) > 0 > float(pull[2, 0])
+
+
+def test_labels_everywhere_leave_nothing_to_the_unlabelled():
+    none = torch.zeros(1, 1, 2, dtype=torch.bool)
+    loss = unlabelled_loss(torch.randn(1, 3, 1, 2), none, none, {"debris": [1], "floating": [2]}, (1.0, 1.0))
+    assert float(loss) == 0
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
