@@ -1,11 +1,12 @@
 """The rule that sets a model's temperature and thresholds, from practice tiles and held-out real images.
 
-Precision cannot be had from real images whose other classes nobody labelled, nor recall from practice debris, which is
-cleaner than the sea's. So: the negatives of practice tiles, weighted as MARIDA's train and val labels are frequent; of
-the positives half the weight on labelled pixels of the held-out real images, half on practice ones; the threshold is
-that of best F1, raised where need be until at most 0.010 % of the unlabelled pixels of the held-out images are debris,
-counting only those that training takes for negatives (`engine.training.texture`): not near labelled floating matter,
-and no bright continuation of it, since that is debris which nobody labelled.
+Neither can be had from one kind of pixels alone: practice tiles have labels of all classes, but are painted; of the real
+images nobody labelled the ships, clouds and waves, and few labelled the debris. So half the weight is on each: of the
+negatives on practice ones, weighted as MARIDA's train and val labels are frequent, and on unlabelled pixels of the
+held-out real images; of the positives on practice ones and on labelled real ones. The threshold is that of best F1, raised
+where need be until at most 0.010 % of those unlabelled pixels are debris. They are the ones that training takes for
+negatives of debris (`engine.training.texture`): not near labelled floating matter, and no bright continuation of it, since
+that is debris which nobody labelled. They may well be other floating matter, whose threshold has practice negatives only.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from engine import modelfile
 from engine.bands import MARIDA_ORDER
 from engine.evaluation import POSITIVE
 from engine.marida import LabelledPatch, patch_names, read_patch
-from engine.metrics import ScoreHistogram, Scores
+from engine.metrics import Counts, ScoreHistogram, Scores
 from engine.practice.scene import Tile
 from engine.prediction import Predictor
 from engine.training.data import TileSource
@@ -119,7 +120,10 @@ def calibrate(path: Path, pool: PoolTiles, textures: Path, fold: int) -> Calibra
 
 def choose(practice: dict[str, ScoreHistogram], real: dict[str, ScoreHistogram], unlabelled: ScoreHistogram) -> Choice:
     """The rule itself, on weighted histograms of practice pixels, of labelled and of far unlabelled real ones."""
-    joined = {name: _joined(practice[name], real[name]) for name in ("debris", "floating")}
+    joined = {
+        "debris": _joined(practice["debris"], real["debris"], unlabelled),
+        "floating": _joined(practice["floating"], real["floating"], None),
+    }
     flagged = np.cumsum(unlabelled.negative[::-1])[::-1] / max(unlabelled.negative.sum(), 1)
     least = int(np.argmax(flagged <= MOST_UNLABELLED)) / unlabelled.bins
     best = joined["debris"].best().threshold
@@ -132,14 +136,19 @@ def _figures(scores: Scores) -> dict[str, float]:
     return {name: round(getattr(scores, name), 4) for name in ("f1", "precision", "recall", "iou")}
 
 
-def _joined(practice: ScoreHistogram, real: ScoreHistogram) -> ScoreHistogram:
-    """Practice negatives, and positives of both in equal weight."""
+def _joined(practice: ScoreHistogram, real: ScoreHistogram, unlabelled: ScoreHistogram | None) -> ScoreHistogram:
+    """Positives of both in equal weight, and so negatives, where unlabelled pixels are such."""
     result = ScoreHistogram(practice.bins)
-    result.negative = practice.negative
-    total = practice.positive.sum()
-    share = 0.5 if real.positive.sum() else 0.0
-    result.positive = (1 - share) * practice.positive + share * total * real.positive / max(real.positive.sum(), 1)
+    result.positive = _halves(practice.positive, real.positive)
+    result.negative = practice.negative if unlabelled is None else _halves(practice.negative, unlabelled.negative)
     return result
+
+
+def _halves(practice: Counts, real: Counts) -> Counts:
+    """Both in equal weight, of the first one's sum; the first alone where there are none of the second."""
+    if not real.sum():
+        return practice
+    return 0.5 * practice + 0.5 * practice.sum() / real.sum() * real
 
 
 def _real(

@@ -40,6 +40,16 @@ def test_flagged_unlabelled_pixels_raise_the_threshold():
     assert choice.floating == pytest.approx(choice.best, abs=1e-3)
 
 
+def test_practice_negatives_have_half_the_weight_beside_real_ones():
+    """Four of them at 0.7 outweigh three positives at 0.6; as half of the negatives they do not."""
+    practice = _histogram([0.9] * 10 + [0.6] * 3, [0.7] * 4 + [0.0] * 96)
+    alone = choose(_both(practice), _both(_histogram([], [])), _histogram([], []))
+    beside = choose(_both(practice), _both(_histogram([], [])), _histogram([], [0.0] * 1000))
+    assert 0.7 < alone.debris <= 0.9
+    assert beside.debris <= 0.6
+    assert beside.floating == alone.floating
+
+
 def test_the_columns_that_an_ablation_drops_are_those_of_indices_and_windows():
     image = np.random.default_rng(0).random((11, 20, 20), dtype=np.float32)
     alone, windows = features(image, False), features(image, True)
