@@ -1,12 +1,13 @@
 """The rule that sets a model's temperature and thresholds, from practice tiles and held-out real images.
 
-Neither can be had from one kind of pixels alone: practice tiles have labels of all classes, but are painted; of the real
-images nobody labelled the ships, clouds and waves, and few labelled the debris. So half the weight is on each: of the
+Neither can be had from one kind of pixels alone: practice tiles have labels of all classes, but are painted; of real
+images nobody labelled the ships, clouds and waves, and of debris only some. So half the weight is on each: of the
 negatives on practice ones, weighted as MARIDA's train and val labels are frequent, and on unlabelled pixels of the
-held-out real images; of the positives on practice ones and on labelled real ones. The threshold is that of best F1, raised
-where need be until at most 0.010 % of those unlabelled pixels are debris. They are the ones that training takes for
-negatives of debris (`engine.training.texture`): not near labelled floating matter, and no bright continuation of it, since
-that is debris which nobody labelled. They may well be other floating matter, whose threshold has practice negatives only.
+held-out real images; of the positives on practice ones and on labelled real ones. The threshold is that of best F1,
+raised where need be until at most 0.010 % of those unlabelled pixels are debris. They are the ones that training takes
+for negatives of debris (`engine.training.texture`): not near labelled floating matter, and no bright continuation of
+it, since that is debris which nobody labelled. They may well be other floating matter, so the threshold of that has
+practice negatives only.
 """
 
 from __future__ import annotations

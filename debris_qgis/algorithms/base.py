@@ -8,6 +8,7 @@ from ..about import ICON
 from ..compat import ADVANCED
 from ..engine_environment import EngineNotFound, find_engine
 from ..engine_process import EngineCancelled, EngineError, EngineProcess
+from ..results.quiet import no_side_files
 
 
 class EngineAlgorithm(QgsProcessingAlgorithm):
@@ -62,6 +63,26 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             parameter.setFlags(parameter.flags() | ADVANCED)
         parameter.setHelp(help_text)
         self.addParameter(parameter)
+
+    def checkParameterValues(self, parameters, context):  # noqa: N802
+        """What QGIS checks; it opens rasters that are named by their paths, and nothing is left beside them."""
+        with no_side_files():
+            return super().checkParameterValues(parameters, context)
+
+    def parameterAsRasterLayer(self, parameters, name, context):  # noqa: N802
+        """The raster; where it is named by its path and opened here, nothing is left beside its file."""
+        with no_side_files():
+            return super().parameterAsRasterLayer(parameters, name, context)
+
+    def parameterAsLayer(self, parameters, name, context):  # noqa: N802
+        """The layer, opened in the same way."""
+        with no_side_files():
+            return super().parameterAsLayer(parameters, name, context)
+
+    def parameterAsLayerList(self, parameters, name, context):  # noqa: N802
+        """The layers, opened in the same way."""
+        with no_side_files():
+            return super().parameterAsLayerList(parameters, name, context)
 
     def unsupported_output(self, parameters, context) -> str:
         """Which output has a file ending that the engine does not write, or an empty text."""

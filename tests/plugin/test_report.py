@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+import shutil
 import subprocess
 from itertools import combinations
 from pathlib import Path
@@ -72,6 +73,18 @@ def picture_of(path, number=0, dpi=100):
 
 def near(picture, colour, tolerance=40):
     return (np.abs(picture - np.array(colour)).sum(axis=2) < tolerance).sum()
+
+
+def test_nothing_is_left_beside_a_scene_named_by_its_path(run, tmp_path):
+    """QGIS counts the values of a scene to draw it; GDAL would keep the counts beside a person's file."""
+    folder = tmp_path / "scenes"
+    folder.mkdir()
+    patch = data_folder("marida") / "patches" / "S2_22-12-20_18QYF" / "S2_22-12-20_18QYF_0.tif"
+    scene, mask = (shutil.copy(path, folder) for path in (patch, run["MASK"]))
+    before = sorted(folder.iterdir())
+    report(run, tmp_path, SCENE=scene, MASK=mask)
+    assert (tmp_path / "report.pdf").is_file()
+    assert sorted(folder.iterdir()) == before
 
 
 def test_the_report_says_what_it_must(run, out):
