@@ -26,7 +26,8 @@ from engine.modelfile import ModelCard
 from engine.monitor import Monitor, Share, silent
 from engine.outputs import Staging
 from engine.prediction import CHANNELS, Predictor
-from engine.raster import RasterSink, gdal_settings
+from engine.raster import gdal_settings
+from engine.raster_sink import RasterSink
 from engine.sentinel2.masks import LOOK, NO_DATA
 from engine.sentinel2.quality import Quality, make_quality, scene_facts
 from engine.sentinel2.shift import water_shift

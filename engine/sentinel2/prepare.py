@@ -22,7 +22,8 @@ from engine.jobs import PrepareRequest, PrepareResult
 from engine.modelfile import BUNDLED_MODEL, read_card
 from engine.monitor import Monitor, Share, silent
 from engine.outputs import Staging
-from engine.raster import RasterSink, gdal_settings
+from engine.raster import gdal_settings
+from engine.raster_sink import RasterSink
 from engine.sentinel2.masks import LOOK, NO_DATA
 from engine.sentinel2.quality import Quality, make_quality, scene_facts
 from engine.sentinel2.source import Source, open_source
