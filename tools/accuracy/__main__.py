@@ -44,15 +44,19 @@ def main() -> None:
     parser.add_argument(
         "section", choices=("all", "bundled", "practice", "baselines", "seeds", "loso", "ablation", "render")
     )
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--textures", type=Path)
-    parser.add_argument("--pool", type=Path)
-    parser.add_argument("--models", type=Path, nargs="+")
-    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/marida"), help="labelled patches")
+    parser.add_argument("--textures", type=Path, default=Path("../shared/data/marida_train"), help="real images")
+    parser.add_argument("--pool", type=Path, default=Path("build/pool"), help="made by tools/make_pool.sh")
+    parser.add_argument("--models", type=Path, nargs="+", default=[], help="files to measure as seeds")
+    parser.add_argument("--folder", type=Path, help="what tools.leave_one_scene_out wrote")
     parser.add_argument("--tiles", type=int, default=1000, help="practice tiles without debris, of the first kind")
     parser.add_argument("--tree-tiles", type=int, default=1500, help="tiles of the pool that trees learn from")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
+    if options.section == "seeds" and not options.models:
+        parser.error("seeds needs --models FILE…")
+    if options.section == "loso" and options.folder is None:
+        parser.error("loso needs --folder FOLDER")
     torch.set_num_threads(options.threads)
     sections = {
         "bundled": bundled, "practice": practice, "baselines": baselines, "seeds": seeds, "loso": leave_one_out,
