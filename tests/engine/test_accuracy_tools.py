@@ -8,6 +8,7 @@ import pytest
 from engine.bands import MARIDA_ORDER
 from engine.marida import LabelledPatch
 from engine.metrics import ScoreHistogram
+from tools.accuracy.coast import shares
 from tools.accuracy.detectors import INDEX_COLUMNS, WINDOW_COLUMNS, Pixels, TreeDetector, boosted, features
 from tools.accuracy.report import _table
 from tools.accuracy.scoring import difference, interval, reliability, scores
@@ -77,6 +78,19 @@ def test_far_means_more_than_three_pixels_from_labelled_floating_matter():
     assert not far[4, 1]
     assert far[4, 0]
     assert not far[0, 0]
+
+
+def test_marks_on_a_coast_are_counted_by_where_they_are():
+    mask, index = np.zeros((200, 200), dtype=np.uint8), np.zeros((200, 200), dtype=np.float32)
+    mask[:60] = 255
+    mask[150, 150] = 4
+    for row, col, value, height in ((70, 10, 2, 0.03), (120, 20, 2, 0.03), (120, 60, 0, 0.03), (120, 90, 1, 0.012),
+                                    (150, 140, 2, 0.03)):  # fmt: skip
+        mask[row, col], index[row, col] = value, height
+    found = shares(index, mask)
+    assert found["visible"] == [[0.01, 3, 2], [0.02, 2, 1]]
+    assert (found["near_shore"], found["near_cloud"]) == (1, 1)
+    assert (found["floating"], found["debris"]) == (3, 1)
 
 
 def test_scores_and_intervals_come_from_counts():

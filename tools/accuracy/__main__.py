@@ -24,6 +24,7 @@ from engine.modelfile import BUNDLED_MODEL, read_card
 from engine.training.pool import PoolTiles
 from engine.training.texture import FOLDS
 from tools.accuracy.ablation import ablate
+from tools.accuracy.coast import look_at_coast
 from tools.accuracy.detectors import index_rule, network_detector, train_trees
 from tools.accuracy.pictures import draw_patches, draw_reliability, ranked
 from tools.accuracy.practice import false_detections
@@ -42,11 +43,12 @@ def main() -> None:
     """Measure one section, then write the files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "section", choices=("all", "bundled", "practice", "baselines", "seeds", "loso", "ablation", "render")
+        "section", choices=("all", "bundled", "practice", "coast", "baselines", "seeds", "loso", "ablation", "render")
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data/marida"), help="labelled patches")
     parser.add_argument("--textures", type=Path, default=Path("../shared/data/marida_train"), help="real images")
     parser.add_argument("--pool", type=Path, default=Path("build/pool"), help="made by tools/make_pool.sh")
+    parser.add_argument("--coast", type=Path, default=Path("../shared/data/accra_l2a"), help="a coast to look at")
     parser.add_argument("--models", type=Path, nargs="+", default=[], help="files to measure as seeds")
     parser.add_argument("--folder", type=Path, help="what tools.leave_one_scene_out wrote")
     parser.add_argument("--tiles", type=int, default=1000, help="practice tiles without debris, of the first kind")
@@ -59,10 +61,10 @@ def main() -> None:
         parser.error("loso needs --folder FOLDER")
     torch.set_num_threads(options.threads)
     sections = {
-        "bundled": bundled, "practice": practice, "baselines": baselines, "seeds": seeds, "loso": leave_one_out,
-        "ablation": ablation,
+        "bundled": bundled, "practice": practice, "coast": coast, "baselines": baselines, "seeds": seeds,
+        "loso": leave_one_out, "ablation": ablation,
     }  # fmt: skip
-    chosen = ["bundled", "practice", "baselines"] if options.section == "all" else [options.section]
+    chosen = ["bundled", "practice", "coast", "baselines"] if options.section == "all" else [options.section]
     for name in chosen:
         found = sections[name](options) if name in sections else {}
         # Read anew each time: another section may have been measured meanwhile.
@@ -107,6 +109,14 @@ def baselines(options: argparse.Namespace) -> dict[str, Any]:
 def practice(options: argparse.Namespace) -> dict[str, Any]:
     """Practice tiles without debris."""
     return {"practice": false_detections(BUNDLED_MODEL, options.tiles)}
+
+
+def coast(options: argparse.Namespace) -> dict[str, Any]:
+    """A real coast, where there are no labels: counted and drawn; nothing where its image is not at hand."""
+    if not options.coast.is_dir():
+        say(f"There is no {options.coast}: the coast is left as it was.")
+        return {}
+    return {"coast": look_at_coast(options.coast, PICTURES / "coast.jpg")}
 
 
 def _patches(measured: Measured) -> dict[str, list[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from engine.marida import LabelledPatch
 from tools.accuracy.scoring import Detector, patches, scores
 
-__all__ = ["draw_patches", "draw_reliability", "ranked"]
+__all__ = ["colour_infrared", "draw_patches", "draw_reliability", "ranked", "write_picture"]
 
 SCALE, GAP = 2, 8
 BLUE_GREEN_RED_NIR = (1, 2, 3, 7)
@@ -36,14 +37,12 @@ def draw_patches(
     scenes = frozenset(name.rsplit("_", 1)[0] for name in chosen.values())
     for patch in patches(folder, scenes):
         for which in [key for key, name in chosen.items() if name == patch.name]:
-            _write(out / f"{which}.png", _panels(patch, detector(patch), thresholds))
+            write_picture(out / f"{which}.png", _panels(patch, detector(patch), thresholds))
 
 
 def _panels(patch: LabelledPatch, probability: np.ndarray, thresholds: dict[str, float]) -> np.ndarray:
     """(height, width, 3), uint8: four panels side by side, around the labelled debris."""
-    colour = patch.reflectance[[7, 3, 2]]
-    low, high = STRETCH[0], max(STRETCH[1], float(np.percentile(colour, 99.5)))
-    image = np.clip((colour - low) / (high - low), 0, 1) ** 0.6 * 255
+    image = colour_infrared(patch.reflectance)
     labels = np.zeros((*patch.classes.shape, 3))
     labels[patch.classes > 0] = OTHER_LABEL
     for number, rgb in LABEL_COLOURS.items():
@@ -53,20 +52,27 @@ def _panels(patch: LabelledPatch, probability: np.ndarray, thresholds: dict[str,
     mask = np.zeros_like(labels)
     mask[np.nan_to_num(probability.sum(axis=0)) >= thresholds["floating"]] = LABEL_COLOURS[2]
     mask[debris >= thresholds["strict"]] = LABEL_COLOURS[1]
-    side = [np.moveaxis(image, 0, -1), labels, heat, mask]
+    side = [image, labels, heat, mask]
     wide = [panel.repeat(SCALE, axis=0).repeat(SCALE, axis=1) for panel in side]
     gap = np.full((wide[0].shape[0], GAP, 3), 255.0)
     row = [part for panel in wide for part in (panel, gap)][:-1]
     return np.concatenate(row, axis=1).astype(np.uint8)
 
 
-def _write(path: Path, image: np.ndarray) -> None:
-    import warnings
+def colour_infrared(reflectance: np.ndarray) -> np.ndarray:
+    """(height, width, 3), 0-255: B8, B4 and B3 of (11, height, width), as far as the brightest pixels ask for."""
+    colour = reflectance[[7, 3, 2]]
+    low, high = STRETCH[0], max(STRETCH[1], float(np.percentile(colour, 99.5)))
+    return np.asarray(np.moveaxis(np.clip((colour - low) / (high - low), 0, 1) ** 0.6 * 255, 0, -1))
 
+
+def write_picture(path: Path, image: np.ndarray) -> None:
+    """Write (height, width, 3), uint8, as PNG or JPEG by the file's ending."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         height, width, _ = image.shape
-        with rasterio.open(path, "w", driver="PNG", width=width, height=height, count=3, dtype="uint8") as dataset:
+        driver = "PNG" if path.suffix == ".png" else "JPEG"
+        with rasterio.open(path, "w", driver=driver, width=width, height=height, count=3, dtype="uint8") as dataset:
             dataset.write(np.moveaxis(image, -1, 0))
     path.with_name(path.name + ".aux.xml").unlink(missing_ok=True)
 

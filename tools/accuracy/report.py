@@ -58,6 +58,8 @@ def render(results: dict[str, Any]) -> None:
         parts += [_models(results), _classes(results["network"]), _calibration(results["network"])]
     if "practice" in results:
         parts.append(_practice(results["practice"]))
+    if "coast" in results:
+        parts.append(_coast(results["coast"]))
     if "loso" in results:
         parts += [_loso(results["loso"]), _of(results, "loso")]
     if "ablation" in results:
@@ -166,6 +168,23 @@ def _practice(practice: dict[str, Any]) -> str:
         + _table(["what they hold", "tiles", "water, km²", "false detections", "per 100 km²"], rows)
         + "\nFalse pixels, by what is there:\n\n" + "\n".join(lines) + "\n"
     )  # fmt: skip
+
+
+def _coast(coast: dict[str, Any]) -> str:
+    rows = [[f"{least:.2f}", f"{pixels:,}", f"{100 * marked / max(pixels, 1):.0f} %"]
+            for least, pixels, marked in coast["visible"]]  # fmt: skip
+    return (
+        f"## A real coast without labels\n\nAccra, {coast['scene'][:10]}, level {coast['level']} (on which no model "
+        "was trained), by `debris:detect`'s own way, masks of land and cloud included. Marked: "
+        f"{coast['floating']:,} pixels of other floating matter, {coast['debris']:,} of debris. Of the pixels that "
+        "stand out at sea (FDI above the median of 41 x 41 pixels, farther than 30 pixels from land):\n\n"
+        + _table(["FDI above its surroundings, at least", "pixels", "of them marked"], rows)
+        + f"\nMarked within 15 pixels of the land, which is cut out of the image: {coast['near_shore']:,}; of cloud: "
+        f"{coast['near_cloud']:,}. What stands out is no truth: waves and ships do too. Above the mask (orange other "
+        "floating matter, magenta debris, grey cloud and bright surf, not observed) over colour infrared, below "
+        "FDI:\n\n"
+        "![Accra](accuracy/coast.jpg)\n\nContains modified Copernicus Sentinel data 2018.\n"
+    )
 
 
 def _loso(loso: dict[str, Any]) -> str:
