@@ -5,7 +5,7 @@
 #
 # Makes the tiles (tools/default_model_data.py), then trains with seed SEED and sets the thresholds
 # (tools/train_default_model.py). Needs a folder of real images in MARIDA's layout, TEXTURES (default:
-# ../shared/data/marida_train). Takes eight minutes for the tiles on two cores, then half an hour on one core.
+# ../shared/data/marida_train). Takes eight minutes for the tiles on two cores, then an hour on one core.
 # WIDTH=64 trains the large network.
 set -eu
 
@@ -15,4 +15,4 @@ python=${PYTHON:-python3}
 
 TEXTURES=$textures PYTHON=$python "$(dirname "$0")/make_pool.sh"
 "$python" -m tools.train_default_model --pool build/pool --textures "$textures" --output "$output" \
-    --name "${NAME:-practice-4}" --seed "${SEED:-1}" --steps 1100 --width "${WIDTH:-16}" --threads 1
+    --name "${NAME:-practice-5}" --seed "${SEED:-1}" --steps 2000 --width "${WIDTH:-16}" --threads 1
