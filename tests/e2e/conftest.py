@@ -45,12 +45,19 @@ def toy_model(tmp_path_factory) -> str:
     return str(path)
 
 
-@pytest.fixture
-def marida() -> Path:
+@pytest.fixture(scope="session")
+def marida(tmp_path_factory) -> Path:
+    """MARIDA's folder, as links: qgis_process opens an INPUT itself and leaves an .aux.xml file beside it."""
     folder = SHARED / "marida"
     if not folder.is_dir():
         pytest.skip("real imagery is not on this machine: no marida beside the project")
-    return folder
+    linked = tmp_path_factory.mktemp("marida")
+    for path in folder.rglob("*"):
+        if path.is_file():
+            target = linked / path.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.symlink_to(path)
+    return linked
 
 
 @pytest.fixture

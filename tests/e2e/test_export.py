@@ -13,12 +13,8 @@ PATCH = "S2_22-12-20_18QYF/S2_22-12-20_18QYF_0.tif"
 
 
 @pytest.fixture(scope="module")
-def detected(qgis, tmp_path_factory) -> dict:
-    from .conftest import SHARED
-
-    source = SHARED / "marida" / "patches" / PATCH
-    if not source.is_file():
-        pytest.skip("real imagery is not on this machine: no marida beside the project")
+def detected(qgis, marida: Path, tmp_path_factory) -> dict:
+    source = marida / "patches" / PATCH
     folder = tmp_path_factory.mktemp("detected")
     outputs = {
         "MASK": folder / "mask.tif",
