@@ -156,8 +156,9 @@ def test_ten_corrections_remove_a_scenes_false_detections_and_keep_the_rest(tmp_
         pytest.skip(f"no MARIDA patches at {MARIDA}")
     patches = {name: read_patch(MARIDA, name, MARIDA_ORDER) for name in patch_names(MARIDA)}
     known = {name: patch for name, patch in patches.items() if patch is not None}
-    # A careful person looks at faint detections too.
-    line = 0.4 * modelfile.read_card(BUNDLED).threshold
+    threshold = modelfile.read_card(BUNDLED).threshold
+    # A careful person looks at detections a little below it too.
+    line = 0.8 * threshold
     before = probabilities(BUNDLED, known)
     wrong, true = detections(before, known, line)
     # What is missed altogether, a person draws by hand.
@@ -171,10 +172,11 @@ def test_ten_corrections_remove_a_scenes_false_detections_and_keep_the_rest(tmp_
     )  # fmt: skip
     train(request)
     after = probabilities(model, known)
-    still, kept = detections(after, known, line)
+    # Thresholds stay those of the start, so this is what the mask shows.
+    still, kept = detections(after, known, threshold)
     assert len(still) <= len(wrong) // 8
     assert len(kept) >= len(true) - 1
-    assert f1(after, known, line) >= f1(before, known, line) - 0.02
+    assert f1(after, known, threshold) >= f1(before, known, threshold) - 0.02
 
 
 def probabilities(model: Path, known: dict[str, LabelledPatch]) -> dict[str, npt.NDArray[np.float32]]:
