@@ -75,7 +75,8 @@ def shares(index: np.ndarray, mask: np.ndarray) -> dict[str, Any]:
         "debris": int((mask == DEBRIS).sum()),
         "floating": int((mask == FLOATING).sum()),
         "near_shore": int((marked & (from_land <= SHORE)).sum()),
-        "near_cloud": int((marked & (from_cloud <= NEAR_CLOUD)).sum()),
+        # Surf is masked as cloud, so what lies beside it along the shore is counted there.
+        "near_cloud": int((marked & (from_cloud <= NEAR_CLOUD) & (from_land > OPEN_SEA)).sum()),
     }
 
 
