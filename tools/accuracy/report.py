@@ -193,8 +193,8 @@ def _coast(coast: dict[str, Any]) -> str:
         "stand out at sea (FDI above the median of 41 x 41 pixels, farther than 30 pixels from land):\n\n"
         + _table(["FDI above its surroundings, at least", "pixels", "of them marked"], rows)
         + f"\nMarked within 15 pixels of the land, which is cut out of the image: {coast['near_shore']:,}; of cloud at "
-        f"sea: {coast['near_cloud']:,}. What stands out is no truth: waves and ships do too. Above the mask (orange other "
-        "floating matter, magenta debris, grey cloud and bright surf, not observed) over colour infrared, below "
+        f"sea: {coast['near_cloud']:,}. What stands out is no truth: waves and ships do too. Above the mask (orange "
+        "other floating matter, magenta debris, grey cloud and bright surf, not observed) over colour infrared, below "
         "FDI:\n\n"
         "![Accra](accuracy/coast.jpg)\n\nContains modified Copernicus Sentinel data 2018.\n"
     )
