@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 import zipfile
 
 import numpy as np
@@ -12,50 +11,24 @@ from osgeo import gdal
 from qgis.core import (
     QgsApplication,
     QgsFeatureRequest,
-    QgsMapRendererSequentialJob,
-    QgsMapSettings,
     QgsProject,
     QgsRasterLayer,
     QgsRectangle,
     QgsVectorLayer,
 )
 from qgis.gui import QgsMapCanvas
-from qgis.PyQt.QtCore import QPoint, QSize, Qt
-from qgis.PyQt.QtGui import QImage
+from qgis.PyQt.QtCore import QPoint, Qt
 from qgis.PyQt.QtTest import QTest
 from qgis.PyQt.QtWidgets import QApplication, QMainWindow
 
 from benchmarks.results_panel import DETECTIONS, measure, write_large
-from debris_qgis.about import STYLES
 from debris_qgis.gui.results_layers import threshold_renderer
 from debris_qgis.gui.results_panel import ResultsPanel
 from debris_qgis.gui.results_summary import SeverityDialog
-from debris_qgis.results.probability_index import ProbabilityIndex, _components
 from debris_qgis.results.severity import DEFAULT, SETTING, stored_levels
 
+from .panel_driver import choose, current, drawn, load, orange, shown, stored, wait
 from .results_data import ORIGIN, PIXEL, TAGS, write_raster, write_run
-
-LAYERS = {"DETECTIONS": QgsVectorLayer, "MASK": QgsRasterLayer, "PROBABILITY": QgsRasterLayer}
-
-
-def load(project, run):
-    """The layers of a run, styled and in one group, as Detect Marine Debris leaves them."""
-    group = project.layerTreeRoot().addGroup("scene")
-    for name, kind in LAYERS.items():
-        layer = kind(run[name], name.lower())
-        assert layer.isValid()
-        layer.loadNamedStyle(str(STYLES / f"{name.lower()}.qml"))
-        project.addMapLayer(layer, False)
-        group.addLayer(layer)
-    return group
-
-
-def wait(condition, seconds=20):
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        QgsApplication.processEvents()
-        time.sleep(0.005)
-    assert condition()
 
 
 @pytest.fixture
@@ -105,25 +78,6 @@ def run(tmp_path):
 def panel(run, project, open_panel):
     load(project, run)
     return open_panel()
-
-
-def shown(panel):
-    """Numbers of the detections in the table, from top to bottom."""
-    return [panel.model.data(panel.model.index(place, 0)) for place in range(panel.model.rowCount())]
-
-
-def current(panel):
-    return panel.model.data(panel.model.index(panel.controls.table.currentIndex().row(), 0))
-
-
-def stored(run):
-    """What stands in the file, read by GDAL, by number."""
-    dataset = gdal.OpenEx(run["DETECTIONS"], gdal.OF_VECTOR)
-    return {feature["id"]: feature.items() for feature in dataset.GetLayer("detections")}
-
-
-def choose(box, data):
-    box.setCurrentIndex(box.findData(data))
 
 
 def test_detections_are_ranked_by_what_matters(panel):
@@ -239,26 +193,6 @@ def test_everything_is_there_after_the_project_was_closed(panel, run, project, w
     again.show_from(0.3)
     assert again.run.detections.subsetString() == ""
     assert len(shown(again)) == 4
-
-
-def drawn(layers):
-    """What a map of some layers looks like, (rows, columns, RGB)."""
-    settings = QgsMapSettings()
-    settings.setLayers(layers)
-    settings.setExtent(layers[0].extent())
-    settings.setDestinationCrs(layers[0].crs())
-    settings.setOutputSize(QSize(400, 400))
-    job = QgsMapRendererSequentialJob(settings)
-    job.start()
-    job.waitForFinished()
-    picture = job.renderedImage().convertToFormat(QImage.Format.Format_RGB32)
-    bits = picture.bits()
-    bits.setsize(picture.sizeInBytes())
-    return np.frombuffer(bits, np.uint8).reshape(picture.height(), picture.width(), 4)[..., 2::-1].astype(int)
-
-
-def orange(picture):
-    return (np.abs(picture - np.array((0xD5, 0x5E, 0x00))).sum(axis=2) < 30).sum()
 
 
 def test_the_slider_changes_mask_and_detections(panel, window, project):
@@ -415,44 +349,6 @@ def test_a_table_that_cannot_be_written_says_so(project, open_panel, tmp_path, r
     panel.decide("accepted")
     assert "cannot take decisions" in panel.controls.hint.text()
     assert panel.controls.hint.isVisibleTo(panel)
-
-
-def test_areas_and_patches_of_the_index(tmp_path):
-    """Against a plain count of the raster, and against GDAL's own way of joining pixels."""
-    rng = np.random.default_rng(1)
-    probability = rng.random((120, 150)).astype(np.float32) ** 3
-    probability[10:20, 10:20] = np.nan
-    index = ProbabilityIndex(write_raster(tmp_path / "p.tif", probability, np.nan))
-    for threshold in (0.05, 0.31, 0.5, 0.75, 1.0):
-        expected = (np.floor(probability * 1000) >= round(threshold * 1000)).sum()
-        assert index.pixels(threshold) == expected
-        assert index.area(threshold) == pytest.approx(expected * 100)
-    patches = index.candidates(0.4, 2.0)
-    assert sum(patch.n_pixels for patch in patches) == (probability >= np.float32(0.4)).sum()
-    assert sum(patch.area_m2 for patch in patches) == pytest.approx(100 * (probability >= np.float32(0.4)).sum())
-    hits = (probability >= np.float32(0.4)).astype(np.uint8)
-    memory = gdal.GetDriverByName("MEM").Create("", 150, 120, 1, gdal.GDT_Byte)
-    memory.GetRasterBand(1).WriteArray(hits)
-    from osgeo import ogr
-
-    target = ogr.GetDriverByName("Memory").CreateDataSource("")
-    layer = target.CreateLayer("l")
-    gdal.Polygonize(memory.GetRasterBand(1), memory.GetRasterBand(1), layer, -1, ["8CONNECTED=8"])
-    assert len(patches) == layer.GetFeatureCount()
-    assert all(patch.geometry.isGeosValid() for patch in patches)
-    assert all(patch.geometry.area() == pytest.approx(patch.area_m2) for patch in patches)
-
-
-@pytest.mark.parametrize("density", [0.05, 0.4, 0.7])
-def test_components_do_not_join_across_the_edges(density):
-    rng = np.random.default_rng(2)
-    hits = rng.random((60, 40)) < density
-    hits[:, [0, -1]] = True
-    hits[:, 20] = False
-    labels = _components(np.stack(np.nonzero(hits)).astype(np.int32), 40)
-    left = labels[np.nonzero(hits)[1] < 20]
-    right = labels[np.nonzero(hits)[1] > 20]
-    assert not set(left) & set(right)
 
 
 def test_the_threshold_itself_is_shown(tmp_path, window, project):

@@ -18,8 +18,8 @@ from debris_qgis.results.scene_files import drawable, is_product
 from debris_qgis.results.scene_image import bands_of
 
 from .conftest import RecordingFeedback
+from .panel_driver import load
 from .results_data import write_run
-from .test_results_panel import load
 
 GRANULE = "S2A_MSIL2A_20190424T073619.SAFE/GRANULE/L2A_T30NZM"
 FILES = {
