@@ -6,11 +6,9 @@ of 16 x 16 pixels: what lies in each cell, and the glint of its water.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,52 +18,31 @@ import rasterio
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterWindow
 
-from engine.errors import OutputError, RasterError
+from engine.errors import OutputError
 from engine.jobs import DetectRequest, PrepareRequest
-from engine.layers import AlignedRaster, Place, Polygons, open_aligned, open_place
 from engine.monitor import Monitor
-from engine.raster import Grid, Scene, open_scene
-from engine.sentinel2.cloudmask import cloud_polygons
+from engine.raster import Grid, Scene
+from engine.sentinel2.guides import IMAGE_BANDS, Guides, open_guides, reasons_in
 from engine.sentinel2.masks import (
-    CIRRUS_B10,
     CLOUD,
     LAND,
     LOOK,
     NO_DATA,
     GlintMeter,
     MaskOptions,
-    reason_mask,
-    reasons_from_flags,
-    widened,
 )
 from engine.sentinel2.source import Source
 from engine.tiling import Window
 
 __all__ = ["CELL", "Quality", "make_quality", "sample_windows", "scene_facts"]
 
-log = logging.getLogger(__name__)
-
 CELL = 16
 """Pixels a side of the cells of `Quality.land` and the like."""
 ROWS, COLS = 1024, 2048
 # At least the halo of ordinary options, and whole cells.
 LEAD = 32
-IMAGE_BANDS = ("B2", "B3", "B4", "B8", "B11")
 # Patches of the scene from which cloud levels are set: so many an axis, of so many pixels a side.
 SAMPLES, SAMPLE_PIXELS = 4, 64
-
-
-@dataclass(frozen=True, eq=False)
-class _Guides:
-    """What tells where not to look; None where there is none."""
-
-    classes: AlignedRaster | None = None
-    clouds: tuple[Place, ...] = ()
-    cirrus: Scene | None = None
-    stored: AlignedRaster | None = None
-    water: Place | None = None
-    area: Place | None = None
-    image: bool = False
 
 
 class Quality:
@@ -172,7 +149,7 @@ def make_quality(path: Path, source: Source, request: DetectRequest | PrepareReq
     bands = [band for band in IMAGE_BANDS if band in scene.bands]
     look = scene.part(bands or scene.bands)
     with ExitStack() as stack:
-        guides = _guides(source, request, stack)
+        guides = open_guides(source, request, stack)
         if guides.image:
             options = _for_scene(look, options)
         quality = Quality(path, scene.grid)
@@ -186,69 +163,6 @@ def make_quality(path: Path, source: Source, request: DetectRequest | PrepareReq
             quality.close()
             raise
     return quality
-
-
-def _guides(source: Source, request: DetectRequest | PrepareRequest, stack: ExitStack) -> _Guides:
-    """Open what tells where not to look."""
-    grid, product = source.scene.grid, source.product
-    water = stack.enter_context(open_place(request.water, grid, "WATER")) if request.water else None
-    area = stack.enter_context(open_place(request.area, grid, "AREA")) if request.area else None
-    if isinstance(area, Polygons) and area.empty:
-        raise RasterError(f"AREA ({request.area}) does not touch the scene, so there is nowhere to look.")
-    if isinstance(water, Polygons) and water.empty:
-        log.warning("WATER does not touch the scene: all of it counts as land.")
-    own = _Guides(water=water, area=area)
-    if request.masks == "none":
-        return own
-    beside = _beside(source) if request.masks == "auto" else None
-    if beside:
-        log.info("Land and cloud: from %s.", beside.name)
-        stored = stack.enter_context(open_aligned(str(beside), grid, keep_nodata=True))
-        return _Guides(stored=stored, water=water, area=area)
-    clouds, cirrus = _clouds(source, stack)
-    text = product.scene_classification_vrt() if product and request.masks == "auto" else None
-    if product and text:
-        log.info("Land and cloud: from the product's scene classification.")
-        classes = stack.enter_context(open_aligned(text, grid, f"The scene classification of {product.product_id}"))
-        return _Guides(classes=classes, clouds=clouds, water=water, area=area)
-    missing = [band for band in IMAGE_BANDS if band not in source.scene.bands]
-    if missing:
-        log.warning("Land and cloud cannot be told from the image: the model does not use %s.", ", ".join(missing))
-    else:
-        log.info("Land and cloud: from the image%s.", " and the product's cloud mask" if clouds else "")
-    return _Guides(clouds=clouds, cirrus=cirrus, water=water, area=area, image=not missing)
-
-
-def _beside(source: Source) -> Path | None:
-    """The quality mask that was prepared with a raster and lies beside it."""
-    name = source.tags.get("quality_mask")
-    place = Path(source.path).parent / name if name else None
-    return place if place and place.is_file() else None
-
-
-def _clouds(source: Source, stack: ExitStack) -> tuple[tuple[Place, ...], Scene | None]:
-    """The product's own cloud masks, and its cirrus band."""
-    product, grid = source.product, source.scene.grid
-    if product is None:
-        return (), None
-    places: list[Place] = []
-    text = product.cloud_mask_vrt()
-    if text:
-        places.append(stack.enter_context(open_aligned(text, grid, f"The cloud mask of {product.product_id}")))
-    shapes = [cloud.geometry for cloud in cloud_polygons(product)]
-    if shapes:
-        places.append(Polygons(shapes, grid))
-    if "B10" not in product.bands:
-        return tuple(places), None
-    name = f"{product.product_id} B10"
-    cirrus = stack.enter_context(open_scene(product.as_vrt(("B10",)), ("B10",), name=name))
-    return tuple(places), _on_grid(cirrus, grid)
-
-
-def _on_grid(cirrus: Scene, grid: Grid) -> Scene:
-    """The same band over the grid's part of the product."""
-    shift = ~cirrus.grid.transform @ grid.transform
-    return cirrus.cut(Window(round(shift.f), round(shift.c), grid.height, grid.width))
 
 
 def _for_scene(look: Scene, options: MaskOptions) -> MaskOptions:
@@ -290,7 +204,7 @@ def _spans(length: int, step: int) -> Iterator[tuple[int, int]]:
 
 
 def _block(
-    block: Window, look: Scene, guides: _Guides, options: MaskOptions
+    block: Window, look: Scene, guides: Guides, options: MaskOptions
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32] | None]:
     """The mask of a block, and reflectance in B11 where there is that band."""
     top, left = max(block.row - options.halo, 0), max(block.col - options.halo, 0)
@@ -298,35 +212,8 @@ def _block(
     right = min(block.col + block.width + options.halo, look.grid.width)
     wide = Window(top, left, bottom - top, right - left)
     reflectance, observed = look.read(wide)
-    mask = _reasons(wide, reflectance, look.bands, observed, guides, options)
+    mask = reasons_in(wide, reflectance, look.bands, observed, guides, options)
     inner = (slice(block.row - top, block.row - top + block.height),
              slice(block.col - left, block.col - left + block.width))  # fmt: skip
     swir = reflectance[look.bands.index("B11")][inner] if "B11" in look.bands else None
     return mask[inner], swir
-
-
-def _reasons(
-    window: Window, reflectance: npt.NDArray[np.float32], bands: tuple[str, ...], observed: npt.NDArray[np.bool_],
-    guides: _Guides, options: MaskOptions,
-) -> npt.NDArray[np.uint8]:  # fmt: skip
-    cloud = np.zeros(observed.shape, dtype=bool)
-    for place in guides.clouds:
-        cloud |= place.inside(window)
-    if guides.cirrus:
-        cloud |= guides.cirrus.read(window)[0][0] > CIRRUS_B10
-    if guides.stored:
-        mask: npt.NDArray[np.uint8] = guides.stored.read(window)[0].astype(np.uint8)
-        mask[~observed & (mask == LOOK)] = NO_DATA
-    elif guides.classes:
-        classes = guides.classes.read(window)[0].astype(np.uint8)
-        mask = reason_mask(reflectance, bands, observed, classes=classes, cloud=cloud, options=options)
-    elif guides.image:
-        mask = reason_mask(reflectance, bands, observed, cloud=cloud, options=options)
-    else:
-        mask = reasons_from_flags(np.zeros_like(observed), cloud, observed, options)
-    if guides.water:
-        mask[mask == LAND] = LOOK
-        mask[widened(~guides.water.inside(window), options.shore_pixels) & (mask == LOOK)] = LAND
-    if guides.area:
-        mask[~guides.area.inside(window)] = NO_DATA
-    return mask
