@@ -2,6 +2,7 @@
 
 Positive are class 1 (strict), or 1, 2, 3, 4 and 9 (floating), or the classes named; negative are all other labelled
 pixels; not labelled (0) and not observed pixels count nowhere. Counts are pooled over all pixels of all patches.
+Flagged is what Detect's mask marks: as debris, or (floating) as debris or other floating matter.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from engine.bands import parse_mapping
 from engine.errors import DataError
 from engine.jobs import EvaluateRequest, EvaluateResult
-from engine.labels import LabelSource, labels_on_grid, patch_windows
+from engine.labels import LabelSource, labels_on_grid, patch_windows, scene_names
 from engine.marida import LabelledPatch, patch_names, read_patch
 from engine.metrics import ScoreHistogram, Scores, bootstrap_f1
 from engine.monitor import Monitor, silent
@@ -27,7 +28,7 @@ from engine.prediction import Predictor
 from engine.raster import gdal_settings, open_scene
 from engine.tiling import Window
 
-__all__ = ["POSITIVE", "ScoredPatch", "evaluate", "score_patches", "score_rasters"]
+__all__ = ["POSITIVE", "ScoredPatch", "evaluate", "marked", "score_patches", "score_rasters"]
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,9 @@ def evaluate(request: EvaluateRequest, monitor: Monitor = silent) -> EvaluateRes
     """
     predictor = Predictor(request.model, request.device)
     strict = request.protocol == "strict" or request.positive_classes is not None
-    own = predictor.card.threshold if strict else predictor.card.floating_threshold
+    card = predictor.card
+    alone = strict or not card.channels("floating")
+    own = card.threshold if alone else card.floating_threshold
     threshold = own if request.threshold is None else request.threshold
     positive = request.positive_classes or POSITIVE[request.protocol]
     tally = _Tally(positive)
@@ -66,7 +69,11 @@ def evaluate(request: EvaluateRequest, monitor: Monitor = silent) -> EvaluateRes
             else score_rasters(request, predictor, monitor)
         )
         for patch in scored:
-            tally.add(patch.patch, patch.probability[0] if strict else patch.probability.sum(axis=0), threshold)
+            debris, either = patch.probability[0], patch.probability.sum(axis=0)
+            if alone:
+                tally.add(patch.patch, debris, debris >= threshold)
+            else:
+                tally.add(patch.patch, either, marked(patch.probability, card.threshold, threshold))
     scores = tally.scores(threshold)
     if not scores.tp + scores.fn or not scores.fp + scores.tn:
         place = request.data or ", ".join(request.labels)
@@ -109,6 +116,7 @@ def score_patches(
 def score_rasters(request: EvaluateRequest, predictor: Predictor, monitor: Monitor = silent) -> Iterator[ScoredPatch]:
     """Predict where rasters have labels, in patches of 256 pixels with what lies around them."""
     mapping = parse_mapping(request.bands) if request.bands else None
+    names = scene_names(request.rasters)
     for number, path in enumerate(request.rasters):
         labelled = request.labels[number if len(request.labels) > 1 else 0]
         with open_scene(
@@ -129,9 +137,25 @@ def score_rasters(request: EvaluateRequest, predictor: Predictor, monitor: Monit
                 classes = np.pad(part, [(0, SIDE - part.shape[0]), (0, SIDE - part.shape[1])])
                 seen = observed[inner]
                 classes = np.where(seen, classes, 0).astype(np.uint8)
-                name = f"{scene.name}+{window.row}+{window.col}"
-                patch = LabelledPatch(name, scene.name, reflectance[inner], seen, classes, np.zeros_like(classes))
+                name = f"{names[number]}+{window.row}+{window.col}"
+                patch = LabelledPatch(name, names[number], reflectance[inner], seen, classes, np.zeros_like(classes))
                 yield ScoredPatch(patch, probability[inner])
+
+
+def marked(
+    probability: npt.NDArray[np.float32], debris_threshold: float, floating_threshold: float
+) -> npt.NDArray[np.bool_]:
+    """What a mask marks as debris or as other floating matter: either is reason enough.
+
+    Args:
+        probability: (2, height, width), debris and other floating matter; NaN where nothing was observed.
+        debris_threshold: from which debris is marked.
+        floating_threshold: from which the sum of both is.
+
+    Returns:
+        (height, width); False where nothing was observed.
+    """
+    return np.asarray((probability[0] >= debris_threshold) | (probability.sum(axis=0) >= floating_threshold))
 
 
 class _Tally:
@@ -145,11 +169,9 @@ class _Tally:
         self.patches = 0
         self._by_patch: dict[tuple[str, str], npt.NDArray[np.int64]] = {}
 
-    def add(self, patch: LabelledPatch, probability: npt.NDArray[np.float32], threshold: float) -> None:
-        """Count one patch; `probability` is NaN where nothing was observed."""
+    def add(self, patch: LabelledPatch, probability: npt.NDArray[np.float32], hits: npt.NDArray[np.bool_]) -> None:
+        """Count one patch; `probability` is NaN where nothing was observed, `hits` are what is flagged."""
         observed = np.isfinite(probability)
-        with np.errstate(invalid="ignore"):
-            hits = probability >= threshold
         pixels = np.bincount(patch.classes[observed], minlength=256)
         flagged = np.bincount(patch.classes[observed & hits], minlength=256)
         labelled = observed & (patch.classes > 0)
@@ -157,7 +179,8 @@ class _Tally:
         self.pixels += pixels
         self.flagged += flagged
         self.patches += 1
-        self._by_patch[patch.scene, patch.name] = self._counts(pixels, flagged)
+        key = patch.scene, patch.name
+        self._by_patch[key] = self._by_patch.get(key, 0) + self._counts(pixels, flagged)
 
     def _counts(self, pixels: npt.NDArray[np.int64], flagged: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """True positives, false positives, false negatives, true negatives."""

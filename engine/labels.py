@@ -30,7 +30,10 @@ from engine.errors import DataError
 from engine.raster import Grid
 from engine.tiling import Window
 
-__all__ = ["HIGHEST_CLASS", "LabelSource", "checked_classes", "labels_on_grid", "patch_windows", "split_by_blocks"]
+__all__ = [
+    "HIGHEST_CLASS", "LabelSource", "checked_classes", "labels_on_grid", "patch_windows", "scene_names",
+    "split_by_blocks",
+]  # fmt: skip
 
 log = logging.getLogger(__name__)
 
@@ -238,3 +241,14 @@ def _cut_in_two(group: list[Window], labels: npt.NDArray[np.uint8], share: float
     cut = min(inner, key=lambda place: abs(beyond(place) - wanted))
     log.info("All patches touch: they are cut in two, and the patches along the cut are left out.")
     return [[window for window in group if line(window) < cut], [window for window in group if line(window) > cut]]
+
+
+def scene_names(paths: Sequence[str]) -> list[str]:
+    """A name for each raster, by which the split keeps it together: short, and another one for every other file."""
+    files = [Path(path).absolute() for path in paths]
+    names = [file.stem for file in files]
+    for depth in range(1, max((len(file.parts) for file in files), default=0)):
+        if len(set(names)) == len(set(files)):
+            break
+        names = ["/".join((*file.parent.parts[-depth:], file.stem)) for file in files]
+    return names if len(set(names)) == len(set(files)) else [str(file) for file in files]

@@ -11,14 +11,14 @@ import numpy.typing as npt
 
 from engine.bands import parse_mapping
 from engine.errors import DataError
-from engine.labels import LabelSource, labels_on_grid, patch_windows, split_by_blocks
+from engine.labels import LabelSource, labels_on_grid, patch_windows, scene_names, split_by_blocks
 from engine.monitor import Monitor
 from engine.raster import open_scene
 from engine.tiling import Window
 from engine.training.patches import Patch, PatchTiles, cut, split_by_scene
 from engine.training_jobs import InspectRequest
 
-__all__ = ["LabelledRaster", "read_rasters", "scene_names", "split_rasters"]
+__all__ = ["LabelledRaster", "read_rasters", "split_rasters"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,17 +49,6 @@ def read_rasters(request: InspectRequest, bands: tuple[str, ...], monitor: Monit
     if not any(raster.patches for raster in rasters):
         raise DataError("The labels lie only where the rasters hold no data: look at both in QGIS.")
     return rasters
-
-
-def scene_names(paths: Sequence[str]) -> list[str]:
-    """A name for each raster, by which the split keeps it together: short, and another one for every other file."""
-    files = [Path(path).absolute() for path in paths]
-    names = [file.stem for file in files]
-    for depth in range(1, max((len(file.parts) for file in files), default=0)):
-        if len(set(names)) == len(set(files)):
-            break
-        names = ["/".join((*file.parent.parts[-depth:], file.stem)) for file in files]
-    return names if len(set(names)) == len(set(files)) else [str(file) for file in files]
 
 
 def split_rasters(request: InspectRequest, rasters: Sequence[LabelledRaster]) -> tuple[list[Patch], list[Patch]]:

@@ -11,7 +11,7 @@ from affine import Affine
 
 from engine.bands import MARIDA_ORDER
 from engine.errors import Cancelled, DataError
-from engine.evaluation import evaluate
+from engine.evaluation import evaluate, marked
 from engine.jobs import EvaluateRequest
 from engine.marida import patch_names, read_patch
 from engine.modelfile import BUNDLED_MODEL
@@ -60,6 +60,31 @@ def test_strict_counts_are_those_done_by_hand(folder: Path, toy_model: Path):
 def test_floating_counts_seaweed_too(folder: Path, toy_model: Path):
     request = EvaluateRequest(data=str(folder), model=str(toy_model), protocol="floating", device="cpu")
     assert evaluate(request).counts == {"tp": 5, "fp": 1, "fn": 1, "tn": 1}
+
+
+def test_floating_flags_what_the_mask_marks_debris_below_the_other_threshold_too():
+    probability = np.array([[[0.5, 0.1, 0.3, np.nan]], [[0.1, 0.85, 0.3, np.nan]]], dtype=np.float32)
+    assert marked(probability, 0.4, 0.9).tolist() == [[True, True, False, False]]
+
+
+def test_rasters_of_one_file_name_are_two_scenes(toy_model: Path, tmp_path: Path):
+    paths: dict[str, list[str]] = {"image": [], "labels": []}
+    for year, brightness in (("2020", 0.02), ("2021", 0.3)):
+        image = np.full((11, 32, 32), brightness, dtype=np.float32)
+        classes = np.zeros((1, 32, 32), dtype=np.uint8)
+        classes[0, 0, :4], classes[0, 1, :4] = 1, 7
+        for name, array in (("image", image), ("labels", classes)):
+            write(tmp_path / year / f"{name}.tif", array)
+            paths[name].append(str(tmp_path / year / f"{name}.tif"))
+    bands = ",".join(f"{band}={number}" for number, band in enumerate(MARIDA_ORDER, start=1))
+    result = evaluate(
+        EvaluateRequest(rasters=tuple(paths["image"]), labels=tuple(paths["labels"]), bands=bands,
+                        model=str(toy_model), device="cpu")
+    )  # fmt: skip
+    # The dark one is missed whole, the bright one flagged whole: draws of two scenes lie anywhere between.
+    assert result.counts == {"tp": 4, "fp": 4, "fn": 4, "tn": 4}
+    assert result.interval_by == "scenes"
+    assert result.interval == pytest.approx((0, 2 / 3))
 
 
 def test_an_own_threshold_is_used(folder: Path, toy_model: Path):

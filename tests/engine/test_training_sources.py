@@ -14,10 +14,10 @@ from engine import modelfile
 from engine.errors import BandError, DataError, RequestError
 from engine.evaluation import evaluate
 from engine.jobs import DetectRequest, EvaluateRequest, InspectRequest, TrainRequest, run
+from engine.labels import scene_names
 from engine.losses import IGNORE
 from engine.training import inspect, train
 from engine.training.grouping import CLASSES, grouping_for, table_for
-from engine.training.rasters import scene_names
 from engine.training.sources import gather
 
 

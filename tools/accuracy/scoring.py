@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from engine.bands import MARIDA_ORDER
-from engine.evaluation import POSITIVE
+from engine.evaluation import POSITIVE, marked
 from engine.marida import LabelledPatch, patch_names, read_patch
 from engine.metrics import ScoreHistogram
 from tools.thresholds import far_unlabelled
@@ -41,9 +41,11 @@ class Measured:
         observed = patch.observed & np.isfinite(probability[0])
         use = (patch.classes > 0) & observed
         labels = patch.classes[use]
+        debris = np.nan_to_num(probability[0]) >= self.thresholds["strict"]
+        either = marked(probability, self.thresholds["strict"], self.thresholds["floating"])
         for name, positive in POSITIVE.items():
-            p = probability[0] if name == "strict" else probability.sum(axis=0)
-            truth, found = np.isin(labels, positive), p[use] >= self.thresholds[name]
+            p, hits = (probability[0], debris) if name == "strict" else (probability.sum(axis=0), either)
+            truth, found = np.isin(labels, positive), hits[use]
             four = np.array(
                 [(found & truth).sum(), (found & ~truth).sum(), (~found & truth).sum(), (~found & ~truth).sum()]
             )
@@ -52,8 +54,6 @@ class Measured:
             self.histograms[name].add(p[use].clip(0, 1), truth)
             if name == "strict":
                 self.by_patch[patch.name] = four
-        debris = np.nan_to_num(probability[0]) >= self.thresholds["strict"]
-        either = debris | (np.nan_to_num(probability.sum(axis=0)) >= self.thresholds["floating"])
         self.pixels += np.bincount(patch.classes[observed], minlength=17)
         self.flagged += np.bincount(patch.classes[observed & debris], minlength=17)
         self.floating += np.bincount(patch.classes[observed & either], minlength=17)
