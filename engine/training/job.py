@@ -113,7 +113,7 @@ class _Outputs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A folder that holds no whole epoch is of no use to anybody.
+        # Without a whole epoch of this training its folder is of no use to anybody.
         if error is not None and self.folder and not self.folder.state.exists():
             self.folder.remove()
 

@@ -58,6 +58,9 @@ class RunFolder:
             OutputError: it cannot be made.
         """
         self.path = path
+        self._made = [folder for folder in (path / "previews", path) if not folder.is_dir()]
+        self._ours = path in self._made
+        """Whether what lies here is this training's: the folder is new, or an earlier training's files were cleared."""
         with disk_guard(path):
             path.mkdir(exist_ok=True)
             (path / "previews").mkdir(exist_ok=True)
@@ -78,14 +81,16 @@ class RunFolder:
         return self.path / "log.csv"
 
     def remove(self) -> None:
-        """Take the folder away, with what a training put there; what others put there stays."""
+        """Take away what this training put here; what was here before, an earlier training's best model too, stays."""
         with contextlib.suppress(OutputError, OSError):
-            self.clear()
-            (self.path / "previews").rmdir()
-            self.path.rmdir()
+            if self._ours:
+                self.clear()
+            for folder in self._made:
+                folder.rmdir()
 
     def clear(self) -> None:
         """Forget an earlier training."""
+        self._ours = True
         with disk_guard(self.path):
             for name in ("state.safetensors", "state.json", "best.safetensors", "log.csv", "plan.json", "stop"):
                 (self.path / name).unlink(missing_ok=True)

@@ -17,7 +17,7 @@ import torch
 from training_data import marida_folder
 
 from engine import modelfile
-from engine.errors import Cancelled, OutputError, ResumeError, StopAsked, TrainingError
+from engine.errors import Cancelled, DataError, OutputError, ResumeError, StopAsked, TrainingError
 from engine.jobs import TrainRequest
 from engine.training import train
 from engine.training.run_folder import RunFolder, disk_guard
@@ -122,6 +122,31 @@ def test_nothing_to_go_on_with(folder: Path, tmp_path: Path):
     (tmp_path / "m.training" / "state.safetensors").write_bytes(b"x" * 100)
     with pytest.raises(ResumeError, match="damaged"):
         train(request(folder, tmp_path, resume=True))
+
+
+KEPT = ("best.safetensors", "log.csv", "plan.json", "notes.txt", "previews/1.png")
+
+
+@pytest.mark.parametrize(("folder_is_there", "resume", "error"), [(False, False, DataError), (True, True, ResumeError)])
+def test_a_training_that_fails_before_it_begins_leaves_what_was_in_its_folder(
+    folder: Path, tmp_path: Path, folder_is_there: bool, resume: bool, error: type[Exception]
+):
+    place = tmp_path / "m.training"
+    (place / "previews").mkdir(parents=True)
+    for name in KEPT:
+        (place / name).write_text("mine")
+    with pytest.raises(error):
+        train(request(folder if folder_is_there else tmp_path / "nowhere", tmp_path, resume=resume))
+    assert sorted(path.name for path in place.rglob("*") if path.is_file()) == sorted(Path(n).name for n in KEPT)
+
+
+def test_of_a_folder_that_was_there_only_what_the_training_put_into_it_goes(folder: Path, tmp_path: Path):
+    place = tmp_path / "m.training"
+    place.mkdir()
+    (place / "notes.txt").write_text("mine")
+    with pytest.raises(Cancelled):
+        train(request(folder, tmp_path), After(1, Cancelled))
+    assert [path.name for path in place.iterdir()] == ["notes.txt"]
 
 
 def test_a_killed_training_loses_one_epoch_at_most(folder: Path, tmp_path: Path):
