@@ -10,21 +10,23 @@ import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.bands import BAND_NAMES
 from engine.errors import ModelError
+from engine.header import check_tensors, parse, read_header
 
 if TYPE_CHECKING:
-    from engine.network import SEUNet
+    from engine.network import NetworkConfig, SEUNet
 
 __all__ = ["BUNDLED_MODEL", "FORMAT_VERSION", "ROLES", "ModelCard", "ModelClass", "load", "read_card", "save"]
 
 FORMAT_VERSION = 1
 CARD_KEY = "marine_debris_card"
-MAX_HEADER_BYTES = 4_000_000
+NUMBERS = ("threshold", "floating_threshold", "temperature")
 BUNDLED_MODEL = Path(__file__).parent / "models" / "default.safetensors"
 
 ROLES = ("debris", "floating", "clear")
@@ -81,7 +83,7 @@ class ModelCard:
         unknown = [band for band in self.bands if band not in BAND_NAMES]
         if unknown:
             raise ModelError(f"The card asks for bands that Sentinel-2 does not have: {', '.join(unknown)}.")
-        numbers = (*self.mean, *self.std, self.threshold, self.floating_threshold, self.temperature)
+        numbers = (*self.mean, *self.std, *(getattr(self, name) for name in NUMBERS))
         if not all(math.isfinite(number) for number in numbers) or min(self.std) <= 0 or self.temperature <= 0:
             raise ModelError("The card's normalisation, thresholds or temperature are not usable numbers.")
         if not (0 <= self.threshold <= 1 and 0 <= self.floating_threshold <= 1):
@@ -102,7 +104,7 @@ def save(path: Path, network: SEUNet, card: ModelCard) -> None:
 
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     config = dataclasses.asdict(network.config)
-    text = json.dumps(dataclasses.asdict(dataclasses.replace(card, network=config)))
+    text = json.dumps(_finite(dataclasses.asdict(dataclasses.replace(card, network=config))), allow_nan=False)
     save_file(state, path, metadata={CARD_KEY: text})
 
 
@@ -112,12 +114,15 @@ def read_card(path: Path) -> ModelCard:
     Raises:
         ModelError: `path` is no model file, is damaged, or was written by a later version.
     """
-    header = _read_header(Path(path))
+    return _card(Path(path), read_header(Path(path)))
+
+
+def _card(path: Path, header: Mapping[str, Any]) -> ModelCard:
     text = header.get("__metadata__", {}).get(CARD_KEY)
     if text is None:
         raise ModelError(f"{path} holds weights but no marine-debris card: it is not a model of this plugin.")
     try:
-        values = json.loads(text)
+        values = parse(text)
         version = values["format_version"]
         if version != FORMAT_VERSION:
             raise ModelError(
@@ -128,11 +133,35 @@ def read_card(path: Path) -> ModelCard:
         )
         for name in ("bands", "mean", "std"):
             values[name] = tuple(values[name])
+        _check_types(values)
         return ModelCard(**values)
     except ModelError as error:
         raise ModelError(f"{path} cannot be used. {error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ModelError(f"{path} has a card that cannot be read ({error}).") from error
+
+
+def _check_types(values: Mapping[str, Any]) -> None:
+    """Refuse values of other kinds than the card's: what is no text or number would fail far from here."""
+    kinds = {"name": str, "level": str, "network": dict, "training": dict, "metrics": dict}
+    for name, kind in kinds.items():
+        if not isinstance(values.get(name, kind()), kind):
+            raise ValueError(f"{name} is no {'text' if kind is str else 'object'}")
+    numbers = (*values["mean"], *values["std"], *(values.get(name, 1.0) for name in NUMBERS))
+    if any(isinstance(number, bool) or not isinstance(number, (int, float)) for number in numbers):
+        raise ValueError("a mean, deviation, threshold or temperature is no number")
+    for entry in values["classes"]:
+        if not isinstance(entry.name, str) or not all(type(n) is int and 0 <= n <= 255 for n in entry.marida):
+            raise ValueError("a class has no name, or numbers that are not from 0 to 255")
+
+
+def _finite(value: Any) -> Any:
+    """Null for what JSON has no number for: a loss that went astray must not make a model file unreadable."""
+    if isinstance(value, dict):
+        return {name: _finite(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def load(path: Path) -> tuple[SEUNet, ModelCard, str]:
@@ -147,13 +176,35 @@ def load(path: Path) -> tuple[SEUNet, ModelCard, str]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from engine.network import NetworkConfig, SEUNet
+    from engine.network import SEUNet
 
     path = Path(path)
-    card = read_card(path)
+    header = read_header(path)
+    card = _card(path, header)
+    config = _config(path, card)
+    # A card may describe far more than its file holds: nothing is built before the header has been held against it.
+    check_tensors(path, header, _tensors_of(config))
     try:
-        values = dict(card.network)
-        values["contrast_windows"] = tuple(values.get("contrast_windows", ()))
+        state = load_file(path)
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{path} is damaged or cut short ({error}): get the file again.") from error
+    for name, tensor in state.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise ModelError(f"{path}: {name} holds NaN or infinite numbers; a training run went wrong.")
+    network = SEUNet(config)
+    network.load_state_dict(state)
+    network.eval()
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256") if hasattr(hashlib, "file_digest") else _digest(stream)
+    return network, card, digest.hexdigest()
+
+
+def _config(path: Path, card: ModelCard) -> NetworkConfig:
+    """The sizes of a card's network, where this engine can build it and they are those of the card."""
+    from engine.network import NetworkConfig
+
+    try:
+        values = {**card.network, "contrast_windows": tuple(card.network.get("contrast_windows", ()))}
         config = NetworkConfig(**values)
     except (TypeError, ValueError) as error:
         raise ModelError(f"{path} describes a network that this engine cannot build ({error}).") from error
@@ -162,17 +213,19 @@ def load(path: Path) -> tuple[SEUNet, ModelCard, str]:
             f"{path}: the network has {config.bands} bands and {config.classes} classes, "
             f"the card names {len(card.bands)} and {len(card.classes)}."
         )
-    network = SEUNet(config)
-    try:
-        state = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(f"{path} is damaged or cut short ({error}): get the file again.") from error
-    _check_weights(path, network.state_dict(), state)
-    network.load_state_dict(state)
-    network.eval()
-    with path.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256") if hasattr(hashlib, "file_digest") else _digest(stream)
-    return network, card, digest.hexdigest()
+    return config
+
+
+def _tensors_of(config: NetworkConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Type and shape of each tensor of a network, by name, from one that takes no memory."""
+    import torch
+
+    from engine.network import SEUNet
+
+    names = {torch.float32: "F32", torch.int64: "I64"}
+    with torch.device("meta"):
+        state = SEUNet(config).state_dict()
+    return {name: (names[tensor.dtype], tuple(tensor.shape)) for name, tensor in state.items()}
 
 
 def _digest(stream: Any) -> Any:
@@ -181,41 +234,3 @@ def _digest(stream: Any) -> Any:
     while block := stream.read(1 << 20):
         digest.update(block)
     return digest
-
-
-def _check_weights(path: Path, expected: dict[str, Any], found: dict[str, Any]) -> None:
-    missing = sorted(set(expected) - set(found))
-    surplus = sorted(set(found) - set(expected))
-    if missing or surplus:
-        raise ModelError(
-            f"{path} holds weights of another network: {len(missing)} are missing (first: {missing[:1]}), "
-            f"{len(surplus)} are not known (first: {surplus[:1]})."
-        )
-    for name, tensor in expected.items():
-        if tuple(found[name].shape) != tuple(tensor.shape):
-            raise ModelError(
-                f"{path}: {name} has the shape {tuple(found[name].shape)}, the card's network {tuple(tensor.shape)}."
-            )
-        if found[name].is_floating_point() and not bool(found[name].isfinite().all()):
-            raise ModelError(f"{path}: {name} holds NaN or infinite numbers; a training run went wrong.")
-
-
-def _read_header(path: Path) -> dict[str, Any]:
-    """The safetensors header: 8 bytes of length (little endian), then JSON. Checked before anything is allocated."""
-    if not path.is_file():
-        raise ModelError(f"There is no model file {path}.")
-    try:
-        with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            if not 2 <= length <= min(MAX_HEADER_BYTES, path.stat().st_size):
-                raise ModelError(f"{path} is not a model file: a safetensors file was expected.")
-            header = json.loads(stream.read(length))
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror}).") from error
-    except ValueError as error:
-        if isinstance(error, ModelError):
-            raise
-        raise ModelError(f"{path} is not a model file: its header is no JSON.") from error
-    if not isinstance(header, dict):
-        raise ModelError(f"{path} is not a model file: its header is no JSON object.")
-    return header

@@ -18,6 +18,7 @@ __all__ = ["DIVISOR", "NetworkConfig", "SEUNet", "SqueezeExcitation", "count_par
 LEVELS = 4
 DIVISOR: int = 2**LEVELS
 """Height and width of an input must be multiples of this."""
+MOST_WINDOWS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,16 +42,27 @@ class NetworkConfig:
     channels for eleven classes left none that lived on a rare class's pixels, and no gradient came back from them."""
 
     def __post_init__(self) -> None:
-        limits = {"bands": (1, 64), "classes": (2, 64), "width": (4, 128)}
+        limits = {"bands": (1, 64), "classes": (2, 64), "width": (4, 128), "stem": (0, 256), "head": (0, 256)}
         for name, (low, high) in limits.items():
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f"{name} is {getattr(self, name)}: it must lie between {low} and {high}")
-        if any(window % 2 == 0 or not 3 <= window <= 63 for window in self.contrast_windows):
-            raise ValueError(f"contrast_windows are {self.contrast_windows}: use odd numbers from 3 to 63")
-        if not 0 <= self.head <= 256:
-            raise ValueError(f"head is {self.head}: it must lie between 0 and 256")
-        if not 0 <= self.stretch <= 1000 or not 0 <= self.stem <= 256 or self.stem % 2:
-            raise ValueError(f"stretch is {self.stretch} and stem {self.stem}: use 0-1000, and an even number to 256")
+            value = getattr(self, name)
+            if not _is(int, value) or not low <= value <= high:
+                raise ValueError(f"{name} is {value!r}: it must be a whole number between {low} and {high}")
+        if self.stem % 2:
+            raise ValueError(f"stem is {self.stem}: use an even number")
+        windows = self.contrast_windows
+        odd = all(_is(int, window) and window % 2 and 3 <= window <= 63 for window in windows)
+        if len(windows) > MOST_WINDOWS or not odd:
+            shown = f"{len(windows)} numbers" if len(windows) > MOST_WINDOWS else windows
+            raise ValueError(f"contrast_windows are {shown}: use at most {MOST_WINDOWS} odd numbers from 3 to 63")
+        for name, most in (("dropout", 1), ("stretch", 1000)):
+            value = getattr(self, name)
+            if not (_is(int, value) or _is(float, value)) or not 0 <= value <= most:
+                raise ValueError(f"{name} is {value!r}: it must be a number between 0 and {most}")
+
+
+def _is(kind: type, value: object) -> bool:
+    """Whether a value is of that kind; JSON's true and false are no numbers."""
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 class SqueezeExcitation(nn.Module):

@@ -127,6 +127,9 @@ def _models(folder: str | None, problems: list[str]) -> list[dict[str, Any]]:
         except ModelError as error:
             problems.append(str(error))
             continue
+        except Exception as error:  # whatever a file that anybody may have put there does, the other models count
+            problems.append(f"{path} cannot be read as a model ({type(error).__name__}: {error}): take it away.")
+            continue
         models.append(
             {
                 "path": str(path),
