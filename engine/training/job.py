@@ -23,6 +23,7 @@ from engine.network import SEUNet, count_parameters
 from engine.outputs import Staging
 from engine.training.card import card_of
 from engine.training.distributed import Processes, processes
+from engine.training.going_on import go_on, state_of
 from engine.training.previews import choose_tiles, write_previews
 from engine.training.report import report_page
 from engine.training.run_folder import RunFolder, disk_guard
@@ -55,7 +56,7 @@ def train(request: TrainRequest, monitor: Monitor = silent) -> TrainResult:
     if request.threads:
         torch.set_num_threads(request.threads)
     device, reason = choose_device(request.device)
-    start = modelfile.load(Path(request.start_from))[:2] if request.start_from else None
+    start = modelfile.load(Path(request.start_from)) if request.start_from else None
     bands = start[1].bands if start else MARIDA_ORDER
     half = max(1, request.batch_size // 2)
     with processes(device) as team, Staging(request.job_id) as staging, _Outputs(request, staging, team) as outputs:
@@ -146,7 +147,7 @@ class _Run:
         }
         if request.resume:
             state = folder.load_state() if folder else None
-            session.load(*team.agree(state))
+            go_on(session, *team.agree(state))
             log.info("Going on after epoch %d of %d.", session.progress.epoch, request.epochs)
         elif folder:
             folder.clear()
@@ -253,7 +254,7 @@ class _Run:
         roles[1:17], roles[list(session.data.floating)], roles[list(session.data.positive)] = 3, 2, 1
         write_previews(folder, tiles, masks, session.data.bands, roles)
         folder.write_log(session.progress.rows)
-        folder.save_state(*session.state())
+        folder.save_state(*state_of(session))
 
 
 def _finish(session: Session, plan: Mapping[str, Any], monitor: Monitor) -> tuple[SEUNet, ModelCard, Validation]:

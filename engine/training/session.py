@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.errors import ResumeError, TrainingError
+from engine.errors import TrainingError
 from engine.losses import CombinedLoss, class_weights, unlabelled_loss
 from engine.modelfile import ModelCard, ModelClass
 from engine.monitor import Monitor
@@ -22,41 +20,24 @@ from engine.prediction import normalise
 from engine.training.augment import jitter_of, turn
 from engine.training.data import Batch, batches
 from engine.training.distributed import Processes, SharedDropout, share_statistics
+from engine.training.going_on import Progress
 from engine.training.grouping import lookup, table_for
 from engine.training.handful import HandfulLoss, places_right
 from engine.training.measure import measure
 from engine.training.rehearsal import FEW
 from engine.training.schedule import WeightAverage, rate_factor
 from engine.training.sources import TrainingData
-from engine.training.start import differences, network_for, runs_mixed
+from engine.training.start import network_for, runs_mixed
 from engine.training.texture import EDGE, WEAK
 from engine.training.validation import Reading, Validation, count_classes, validate
 from engine.training_jobs import TrainRequest
 
-__all__ = ["Progress", "Session"]
+__all__ = ["Session"]
 
 log = logging.getLogger(__name__)
 
 MAX_NORM = 1.0
 WEAK_SHARE, EDGE_SHARE = 2.0, 0.4
-SAME = (
-    "source", "positive_classes", "tile_size", "seed", "batch_size", "learning_rate", "weight_decay", "dropout",
-    "jitter", "epochs", "warmup_epochs",
-)  # fmt: skip
-"""Fields of a request that a training keeps when it goes on: with others the curve would be another one."""
-
-
-@dataclass
-class Progress:
-    """What a training has come to so far."""
-
-    epoch: int = 0
-    best_f1: float = -1.0
-    best_epoch: int = 0
-    right: float = -1.0
-    """Highest share of a handful of labelled places that came out right."""
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    """The log's lines."""
 
 
 class Session:
@@ -68,11 +49,12 @@ class Session:
         data: TrainingData,
         device: torch.device,
         team: Processes,
-        start: tuple[SEUNet, ModelCard] | None = None,
+        start: tuple[SEUNet, ModelCard, str] | None = None,
     ) -> None:
         self.request, self.data, self.device, self.team = request, data, device, team
         self.progress = Progress()
         self.start = start[1] if start else None
+        self.start_digest = start[2] if start else None
         self.classes: tuple[ModelClass, ...] = start[1].classes if start else data.classes
         self.mixed = runs_mixed(request, device)
         torch.manual_seed(request.seed)
@@ -249,54 +231,3 @@ class Session:
     def keep_best(self) -> None:
         """Keep the averaged weights as they are now."""
         self.best = copy.deepcopy(self.average.network.state_dict())
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All it takes to go on from the end of this epoch: tensors, and what JSON can say."""
-        tensors = {f"network.{name}": value for name, value in self.network.state_dict().items()}
-        tensors |= {f"average.{name}": value for name, value in self.average.network.state_dict().items()}
-        tensors |= {f"best.{name}": value for name, value in self.best.items()}
-        for number, values in self.optimiser.state_dict()["state"].items():
-            tensors |= {f"optimiser.{number}.{name}": torch.as_tensor(value) for name, value in values.items()}
-        tensors |= {"mean": self.mean, "std": self.std}
-        return tensors, {**asdict(self.progress), "identity": self.identity(), "steps": self.average.steps}
-
-    def identity(self) -> dict[str, Any]:
-        """What must be the same for a training to go on."""
-        same = {name: getattr(self.request, name) for name in SAME}
-        return {
-            "network": asdict(self.average.network.config),
-            "classes": [entry.name for entry in self.classes],
-            "data": self.data.fingerprint,
-            **{name: list(value) if isinstance(value, tuple) else value for name, value in same.items()},
-        }
-
-    def load(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        """Go on from a state.
-
-        Raises:
-            ResumeError: it is of another network, of other data, or of other settings; the message names them.
-        """
-        told = differences(values.get("identity", {}), self.identity())
-        if told:
-            raise ResumeError(
-                f"The training to go on with is another one ({'; '.join(told)}). Set the same, or start anew."
-            )
-
-        def part(name: str) -> dict[str, Tensor]:
-            return {key[len(name) + 1 :]: value for key, value in tensors.items() if key.startswith(f"{name}.")}
-
-        self.network.load_state_dict(part("network"))
-        self.average.network.load_state_dict(part("average"))
-        self.average.steps = int(values["steps"])
-        self.best = {name: value.to(self.device) for name, value in part("best").items()}
-        state: dict[int, dict[str, Tensor]] = {}
-        weights = list(self.network.parameters())
-        for key, value in part("optimiser").items():
-            number, name = key.split(".", 1)
-            # The fused optimiser goes through memory, so moments must lie as their weights do (channels last).
-            weight = weights[int(number)]
-            laid = torch.empty_like(weight).copy_(value) if value.shape == weight.shape else value
-            state.setdefault(int(number), {})[name] = laid
-        self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state})
-        names = {entry.name for entry in dataclasses.fields(Progress)}
-        self.progress = Progress(**{name: value for name, value in values.items() if name in names})

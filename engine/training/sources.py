@@ -215,15 +215,19 @@ def _practice(request: InspectRequest) -> TrainingData:
     text = "practice scenes from published spectra of MARIDA's train and val scenes and of Duarte and Azevedo"
     if textures is None or request.training_samples > real:
         parts.append(PracticeTiles(request.training_samples - (real if textures else 0), size, seed, options))
+    painted: list[Any] = []
     if textures and real and isinstance(request, TrainRequest):
-        parts.append(TextureTiles(Path(textures), request.texture_split, real, size, seed, options))
-        text += f"; practice things painted on real images of {Path(textures).name}"
+        tiles = TextureTiles(Path(textures), request.texture_split, real, size, seed, options)
+        parts.append(tiles)
+        listed = f" (list {Path(request.texture_split).stem})" if request.texture_split else ""
+        text += f"; practice things painted on real images of {Path(textures).name}{listed}"
+        painted = [real, tiles.fingerprint]
     validation = PracticeTiles(request.validation_samples, size, VALIDATION_SEED, SceneOptions(signature_scenes=kept))
     plan = {
         "training": {"patches": request.training_samples, "scenes": list(seen), "classes": {}},
         "validation": {"patches": request.validation_samples, "scenes": list(kept), "classes": {}},
     }
-    recipe = json.dumps([plan, seed, size, request.positive_classes, text], sort_keys=True)
+    recipe = json.dumps([plan, seed, size, request.positive_classes, text, *painted], sort_keys=True)
     return TrainingData(
         training=KeptTiles(MixedTiles(parts)),
         validation=KeptTiles(validation),

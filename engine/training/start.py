@@ -1,4 +1,4 @@
-"""What a training starts with: its network, the precision it computes in, and the training that it goes on with."""
+"""What a training starts with: its network, and the precision it computes in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from engine.network import NetworkConfig, SEUNet
 from engine.training_jobs import TrainRequest
 
-__all__ = ["differences", "network_for", "runs_mixed"]
+__all__ = ["network_for", "runs_mixed"]
 
 STRETCH, CONTRAST_WINDOWS, STEM, HEAD = 8.0, (5, 15), 48, 32
 
@@ -32,15 +32,3 @@ def runs_mixed(request: TrainRequest, device: torch.device) -> bool:
     if device.type == "cpu":
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return device.type == "cuda"
-
-
-def differences(has: dict[str, Any], wanted: dict[str, Any], of: str = "") -> list[str]:
-    """Where the training in a state (`has`, as JSON gives it back) is not the one that is wanted, in words."""
-    told = []
-    for name, value in wanted.items():
-        value = list(value) if isinstance(value, tuple) else value
-        if isinstance(value, dict) and isinstance(has.get(name), dict):
-            told += differences(has[name], value, f"{name}, ")
-        elif has.get(name) != value:
-            told.append(f"{of}{name}: it has {has.get(name)}, asked for is {value}")
-    return told

@@ -9,6 +9,7 @@ EDGE.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from dataclasses import replace
 from functools import cached_property
@@ -100,6 +101,16 @@ class TextureTiles:
         debris = np.array([(donor.classes == 1).any() for donor in donors], dtype=bool)
         weight = np.where(debris, 0.6 / max(debris.sum(), 1), 0.4 / max((~debris).sum(), 1))
         return donors, weight / weight.sum() if donors else weight
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over the names, labels and reflectance of the patches that are painted on."""
+        digest = hashlib.sha256()
+        for patch in self._patches:
+            digest.update(patch.name.encode())
+            digest.update(patch.classes.tobytes())
+            digest.update(patch.reflectance.tobytes())
+        return digest.hexdigest()
 
     def _classes(self, number: int) -> npt.NDArray[np.uint8]:
         """`with_weak` of a patch, which takes longer than a tile: each is asked once."""
