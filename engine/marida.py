@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +14,18 @@ import rasterio
 from rasterio.errors import RasterioError
 
 from engine.bands import BandLabel, match_bands
-from engine.errors import DataError
+from engine.errors import DataError, ReflectanceError
 from engine.labels import checked_classes
+from engine.raster import Scene
+from engine.reflectance import Scaling, check_plausible, choose_scaling
+from engine.tiling import Window
 
 __all__ = ["LabelledPatch", "patch_names", "read_patch"]
 
 log = logging.getLogger(__name__)
+
+SAMPLE_PIXELS = 2000
+"""About how many pixels of a patch say whether its numbers can be reflectance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,23 +84,26 @@ def read_patch(folder: Path, name: str, bands: Sequence[str]) -> LabelledPatch |
     Raises:
         DataError: a file is missing or damaged, image and labels differ in size, or labels are not 0 to 16.
         BandError: the bands cannot be told.
+        ReflectanceError: the numbers are no reflectance, neither as they are nor by the file's scale and offset.
     """
     scene = name.rsplit("_", 1)[0]
     path = folder / "patches" / scene / f"{name}.tif"
     try:
-        with rasterio.open(path) as image:
-            labels = [BandLabel(text or "") for text in image.descriptions]
-            reflectance = image.read(list(_indexes(tuple(bands), tuple(labels)))).astype(np.float32)
+        reflectance, observed = _read_image(path, name, tuple(bands))
         classes = checked_classes(f"The class raster {name}_cl.tif", _read_labels(path.with_name(f"{name}_cl.tif")))
         confidence_path = path.with_name(f"{name}_conf.tif")
         confidence = _read_labels(confidence_path) if confidence_path.exists() else np.zeros_like(classes)
+    except ReflectanceError as error:
+        raise ReflectanceError(
+            f"The patch {name} in {folder} cannot be used. {error} Patches have them in their files' tags: "
+            "gdal_edit.py -scale and -offset write them."
+        ) from error
     except (RasterioError, OSError) as error:
         raise DataError(f"The patch {name} in {folder} cannot be read: {error}") from error
     if classes.shape != reflectance.shape[1:]:
         raise DataError(
             f"The patch {name} has an image of {reflectance.shape[1:]} pixels and labels of {classes.shape}."
         )
-    observed = np.isfinite(reflectance).all(axis=0) & (reflectance != 0).any(axis=0)
     if not observed.any():
         log.warning("The patch %s holds no data and is skipped.", name)
         return None
@@ -101,6 +111,41 @@ def read_patch(folder: Path, name: str, bands: Sequence[str]) -> LabelledPatch |
     return LabelledPatch(
         name, scene, reflectance, observed, np.where(observed, classes, 0).astype(np.uint8), confidence
     )
+
+
+def _read_image(path: Path, name: str, bands: tuple[str, ...]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Reflectance (bands, height, width) and what was observed (height, width), as of any raster."""
+    with rasterio.open(path) as image:
+        labels = tuple(BandLabel(text or "") for text in image.descriptions)
+        indexes = _indexes(bands, labels)
+        whole = Window(0, 0, image.height, image.width)
+        numbers = dict(zip(bands, indexes, strict=True))
+        stored, observed = Scene(image, numbers, Scaling.identity(len(bands)), whole, name).read_stored(whole)
+        places = np.flatnonzero(observed)
+        sample = stored.reshape(len(bands), -1)[:, places[:: 1 + len(places) // SAMPLE_PIXELS]]
+        scaling = _scaling(
+            image.dtypes[indexes[0] - 1],
+            tuple(image.scales[index - 1] for index in indexes),
+            tuple(image.offsets[index - 1] for index in indexes),
+            sample,
+        )
+    # Reflectance as stored, MARIDA's own, stays as it is to the last bit.
+    plain = bool((scaling.scale == 1).all() and (scaling.offset == 0).all())
+    reflectance = stored.astype(np.float32) if plain else scaling.apply(stored)
+    return reflectance, observed & np.isfinite(reflectance).all(axis=0)
+
+
+_SCALINGS: dict[tuple[str, tuple[float, ...], tuple[float, ...]], Scaling] = {}
+
+
+def _scaling(dtype: str, scales: tuple[float, ...], offsets: tuple[float, ...], sample: npt.NDArray[Any]) -> Scaling:
+    """The scaling of a file, with numbers of it; chosen, and said in the log, once for each kind of file."""
+    kind = (dtype, scales, offsets)
+    if kind in _SCALINGS:
+        check_plausible(_SCALINGS[kind], sample)
+    else:
+        _SCALINGS[kind] = choose_scaling(dtype, scales, offsets, None, None, sample)
+    return _SCALINGS[kind]
 
 
 _KNOWN: dict[tuple[tuple[str, ...], tuple[BandLabel, ...]], tuple[int, ...]] = {}

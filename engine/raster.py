@@ -147,14 +147,19 @@ class Scene:
         reflectance = np.zeros((len(self._indexes), window.height, window.width), dtype=np.float32)
         observed = np.zeros((window.height, window.width), dtype=bool)
         if height and width:
-            stored, seen = self._read_stored(Window(window.row, window.col, height, width))
+            stored, seen = self.read_stored(Window(window.row, window.col, height, width))
             part = self.scaling.apply(stored)
             part[:, ~seen] = 0
             reflectance[:, :height, :width] = part
             observed[:height, :width] = seen
         return reflectance, observed
 
-    def _read_stored(self, window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+    def read_stored(self, window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+        """Numbers as they are stored, and what was observed as `read` says it, of a window within the grid.
+
+        Raises:
+            RasterError: the file cannot be read there.
+        """
         place = RasterWindow(window.col + self._window.col, window.row + self._window.row, window.width, window.height)
         try:
             stored = self._dataset.read(self._indexes, window=place)
@@ -179,7 +184,7 @@ class Scene:
         height, width = (min(SAMPLE_PIXELS, side) for side in (self.grid.height, self.grid.width))
         lows, lefts = self.grid.height - height, self.grid.width - width
         places = {(lows // 2, lefts // 2), (0, 0), (0, lefts), (lows, 0), (lows, lefts)}
-        parts = [self._read_stored(Window(row, col, height, width)) for row, col in sorted(places)]
+        parts = [self.read_stored(Window(row, col, height, width)) for row, col in sorted(places)]
         return np.concatenate([stored[:, seen] for stored, seen in parts], axis=1)
 
 

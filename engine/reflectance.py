@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from engine.errors import ReflectanceError
 
-__all__ = ["Scaling", "choose_scaling"]
+__all__ = ["Scaling", "check_plausible", "choose_scaling"]
 
 log = logging.getLogger(__name__)
 
@@ -86,12 +86,17 @@ def choose_scaling(
         )
     else:
         chosen = Scaling.of([1.0] * bands, [0.0] * bands, "reflectance as stored")
-    _check(chosen, sample)
+    check_plausible(chosen, sample)
     log.info("Reflectance: %s (scale %g, offset %g).", chosen.source, chosen.scale[0], chosen.offset[0])
     return chosen
 
 
-def _check(scaling: Scaling, sample: npt.NDArray[Any]) -> None:
+def check_plausible(scaling: Scaling, sample: npt.NDArray[Any]) -> None:
+    """Refuse a scaling by which stored numbers, (bands, pixels), cannot be reflectance.
+
+    Raises:
+        ReflectanceError: half of them lie where no reflectance does; the message says what to set.
+    """
     if sample.size == 0:
         return
     stored = float(np.median(sample))
