@@ -1,11 +1,12 @@
 """Choose a model's threshold on real images, by a rule, and write it into the model's card. A development-time script.
 
-    python tools/set_threshold.py --data ../shared/data/marida_train --model FILE [--share 0.0001] [--apply]
+    python -m tools.set_threshold --data ../shared/data/marida_train --model FILE [--share 0.0001] [--apply]
 
 Practice tiles are cleaner than the sea, and a threshold that is best there misses fainter matter in real images. The
 rule: the lowest threshold at which at most `share` of the pixels without label are flagged, counting only those farther
 than 3 pixels from labelled floating matter. Prints the curve (recall of labelled debris, precision among labelled
-pixels, pixels without label flagged) and the choice. Never run it on images whose score is to be reported.
+pixels, pixels without label flagged) and the choice, or ends with an error where no threshold keeps to it. Never run it
+on images whose score is to be reported.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from engine import modelfile
 from engine.evaluation import score_patches
 from engine.metrics import ScoreHistogram
 from engine.prediction import Predictor
+from tools.thresholds import least_threshold
 
 FLOATING = (1, 2, 3, 4, 9)
 DISTANCE = 3
@@ -47,8 +49,9 @@ def main() -> None:
         unlabelled.add(scored.probability[0][far], np.zeros(int(far.sum()), dtype=bool))
     for threshold in (0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8, 0.9):
         print(json.dumps(_line(threshold, labelled, unlabelled)))
-    flagged = np.cumsum(unlabelled.negative[::-1])[::-1] / unlabelled.negative.sum()
-    chosen = int(np.argmax(flagged <= options.share)) / unlabelled.bins
+    if not unlabelled.negative.sum():
+        parser.error(f"{options.data} has no pixels without label far from floating matter, so the rule says nothing.")
+    chosen = least_threshold(unlabelled, options.share)
     print(json.dumps({"chosen": chosen, **_line(chosen, labelled, unlabelled)}))
     if options.apply:
         rule = f"at most {options.share:.3%} of unlabelled pixels of {options.data.name} flagged"

@@ -24,6 +24,7 @@ from scipy import ndimage
 
 from engine import modelfile
 from engine.bands import MARIDA_ORDER
+from engine.errors import TrainingError
 from engine.evaluation import POSITIVE
 from engine.marida import LabelledPatch, patch_names, read_patch
 from engine.metrics import Counts, ScoreHistogram, Scores
@@ -34,7 +35,16 @@ from engine.training.pool import PoolTiles
 from engine.training.texture import EDGE, WEAK, fold_of, with_weak
 from engine.training.validation import Reading, count_classes, fit_temperature, validate
 
-__all__ = ["MOST_UNLABELLED", "Calibration", "Choice", "calibrate", "choose", "far_unlabelled", "negatives"]
+__all__ = [
+    "MOST_UNLABELLED",
+    "Calibration",
+    "Choice",
+    "calibrate",
+    "choose",
+    "far_unlabelled",
+    "least_threshold",
+    "negatives",
+]
 
 MOST_UNLABELLED = 1e-4
 DISTANCE = 3
@@ -125,12 +135,28 @@ def choose(practice: dict[str, ScoreHistogram], real: dict[str, ScoreHistogram],
         "debris": _joined(practice["debris"], real["debris"], unlabelled),
         "floating": _joined(practice["floating"], real["floating"], None),
     }
-    flagged = np.cumsum(unlabelled.negative[::-1])[::-1] / max(unlabelled.negative.sum(), 1)
-    least = int(np.argmax(flagged <= MOST_UNLABELLED)) / unlabelled.bins
+    least = least_threshold(unlabelled, MOST_UNLABELLED)
     best = joined["debris"].best().threshold
     floating = joined["floating"].best().threshold
     chosen = round(max(best, least), 4)
     return Choice(chosen, round(floating, 4), best, least, joined["debris"].at(chosen).f1)
+
+
+def least_threshold(unlabelled: ScoreHistogram, most: float) -> float:
+    """The lowest threshold at which at most that share of the unlabelled pixels is flagged; 0 where there are none.
+
+    Raises:
+        TrainingError: there is no such threshold below 1.
+    """
+    flagged = np.cumsum(unlabelled.negative[::-1])[::-1] / max(unlabelled.negative.sum(), 1)
+    within = np.flatnonzero(flagged <= most)
+    if not len(within):
+        raise TrainingError(
+            f"{flagged[-1]:.3%} of the unlabelled pixels have a probability above {1 - 1 / unlabelled.bins:g}, so no "
+            f"threshold flags at most {most:.3%} of them: no threshold is chosen. Look at what the model takes for "
+            "debris there, or train it longer."
+        )
+    return int(within[0]) / unlabelled.bins
 
 
 def _figures(scores: Scores) -> dict[str, float]:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from engine.bands import MARIDA_ORDER
+from engine.errors import TrainingError
 from engine.marida import LabelledPatch
 from engine.metrics import ScoreHistogram
+from tools import set_threshold
 from tools.accuracy.coast import shares
 from tools.accuracy.detectors import INDEX_COLUMNS, WINDOW_COLUMNS, Pixels, TreeDetector, boosted, features
 from tools.accuracy.report import _table
 from tools.accuracy.scoring import difference, interval, reliability, scores
-from tools.thresholds import MOST_UNLABELLED, choose, far_unlabelled, negatives
+from tools.thresholds import MOST_UNLABELLED, choose, far_unlabelled, least_threshold, negatives
 
 
 def _histogram(positive: list[float], negative: list[float]) -> ScoreHistogram:
@@ -39,6 +45,34 @@ def test_flagged_unlabelled_pixels_raise_the_threshold():
     assert choice.debris > 0.7 > choice.best
     assert crowd.at(choice.debris).fp / 10_050 <= MOST_UNLABELLED
     assert choice.floating == pytest.approx(choice.best, abs=1e-3)
+
+
+def test_where_no_threshold_keeps_to_the_share_none_is_chosen():
+    practice, real = _histogram([0.9, 0.8], [0.1, 0.2]), _histogram([0.6], [])
+    crowd = _histogram([], [1.0] * 50 + [0.0] * 10_000)
+    with pytest.raises(TrainingError, match=r"0.498% of the unlabelled pixels .* no threshold is chosen"):
+        choose(_both(practice), _both(real), crowd)
+    assert least_threshold(crowd, 0.005) == pytest.approx(1 / crowd.bins)
+    assert least_threshold(_histogram([], []), MOST_UNLABELLED) == 0
+
+
+@pytest.mark.parametrize(("value", "message"), [(1.0, "no threshold is chosen"), (None, "no pixels without label")])
+def test_a_model_keeps_its_threshold_where_the_rule_finds_none(
+    toy_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    value: float | None, message: str,
+):  # fmt: skip
+    classes = np.full((8, 8), 7 if value is None else 0, dtype=np.uint8)
+    image, observed = np.zeros((11, 8, 8), dtype=np.float32), np.ones((8, 8), dtype=bool)
+    patch = LabelledPatch("a_0", "a", image, observed, classes, classes)
+    probability = np.full((2, 8, 8), value or 0.0, dtype=np.float32)
+    scored = [SimpleNamespace(patch=patch, probability=probability)]
+    monkeypatch.setattr(set_threshold, "score_patches", lambda *_: scored)
+    model = Path(shutil.copy(toy_model, tmp_path))
+    monkeypatch.setattr("sys.argv", ["set_threshold", "--data", str(tmp_path), "--model", str(model), "--apply"])
+    with pytest.raises((TrainingError, SystemExit)) as raised:
+        set_threshold.main()
+    assert message in str(raised.value) + capsys.readouterr().err
+    assert model.read_bytes() == toy_model.read_bytes()
 
 
 def test_practice_negatives_have_half_the_weight_beside_real_ones():
