@@ -27,7 +27,7 @@ from ..results import stac
 from ..results.areas import areas_of
 from ..results.bundle import Staging, archive, cloud_optimized
 from ..results.fields import MEASURED
-from ..results.provenance import Provenance, card_of, of_detections, of_raster
+from ..results.provenance import Provenance, card_of, key_among, of_detections, of_raster
 from ..results.readme import readme
 from ..results.selection import CHOICES, has_place, select
 from ..results.vectors import FORMATS, ExportError, by_name, write
@@ -164,7 +164,7 @@ class ExportAlgorithm(EngineAlgorithm):
         own = of_detections(source)
         known = [of_raster(path) for path in self._rasters.values()]
         for provenance in known:
-            if own.scene and provenance.scene and own.key != provenance.key:
+            if own.scene and provenance.scene and key_among(source, own, [provenance.key]) is None:
                 feedback.pushWarning(
                     self.tr("The rasters are of another run than the detections: {} and {}.").format(
                         "{}, {}, {}".format(*provenance.key), "{}, {}, {}".format(*own.key)

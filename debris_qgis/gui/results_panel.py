@@ -145,7 +145,7 @@ class ResultsPanel(QgsDockWidget):
             self.controls.summary.setText(tr("No detections in this project yet: run Detect Marine Debris."))
             self.controls.hint.hide()
             return
-        self.store = DetectionStore(self.run.detections, self.run.provenance.period)
+        self.store = DetectionStore(self.run.detections, self.run.provenance)
         self.layers = RunLayers(self.run, self.project)
         self.controls.hint.setVisible(self.run.detections.source().startswith(QgsProcessingUtils.tempFolder()))
         self.controls.hint.setText(tr("These detections lie in a temporary folder: save them to keep decisions."))

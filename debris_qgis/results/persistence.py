@@ -15,9 +15,9 @@ from qgis.core import (
 )
 
 from .areas import Areas
-from .fields import BEGIN, DECISION, REJECTED
+from .fields import BEGIN, DECISION, END, REJECTED
 from .period import Period, parse
-from .provenance import Provenance, of_detections
+from .provenance import Provenance, key_among, of_detections
 
 METRES_PER_DEGREE = 111_320.0
 
@@ -88,18 +88,27 @@ def time_of(layer: QgsVectorLayer, rasters: Sequence[Provenance]) -> Tuple[Perio
         OverTimeError: nothing tells.
     """
     own = of_detections(layer)
-    match = next((known for known in rasters if known.scene and known.key == own.key), None)
-    feature = next(layer.getFeatures(), None)
-    names = layer.fields().names()
-    if feature is not None and BEGIN in names and feature[BEGIN] not in (NULL, None, ""):
-        return parse(str(feature[BEGIN])), match or own
-    period = own.period or (match.period if match else None) or parse(layer.name()) or parse(layer.source())
+    key = key_among(layer, own, [known.key for known in rasters])
+    match = next((known for known in rasters if known.key == key), None)
+    period = _written(layer) or own.period or (match.period if match else None)
+    period = period or parse(layer.name()) or parse(layer.source())
     if period is None:
         raise OverTimeError(
             f"When the scene of {layer.name()} was taken is not known: rename the layer so that its name holds the "
             "date, as 2018-10-31."
         )
     return period, match or own
+
+
+def _written(layer) -> Optional[Period]:
+    """What the first row says of the time: a whole day where only the date is known, so begin and end both."""
+    feature = next(layer.getFeatures(), None)
+    names = layer.fields().names()
+    begin, end = (
+        parse(str(feature[name])) if feature is not None and name in names and feature[name] != NULL else None
+        for name in (BEGIN, END)
+    )
+    return Period(begin.begin, (end or begin).end) if begin else None
 
 
 def date_of(layer: QgsVectorLayer, period: Period, provenance: Provenance, areas: Optional[Areas]) -> Date:

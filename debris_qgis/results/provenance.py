@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, Iterable, List, Optional, Tuple
 
 from qgis.core import QgsRasterLayer
 
@@ -34,6 +34,8 @@ class Provenance:
     level_note: str = ""
     """Whether the model was made for this level."""
     product_id: str = ""
+    sensing_time: str = ""
+    baseline: str = ""
     engine_version: str = ""
     plugin_version: str = ""
     period: Optional[Period] = None
@@ -63,6 +65,8 @@ def _from_tags(tags: Dict[str, str]) -> Provenance:
         level=lower.get("level", ""),
         level_note=lower.get("level_note", ""),
         product_id=lower.get("product_id", ""),
+        sensing_time=lower.get("sensing_time", ""),
+        baseline=lower.get("processing_baseline", ""),
         engine_version=tags.get("ENGINE_VERSION", ""),
         plugin_version=tags.get("PLUGIN_VERSION", "") or version(),
         period=period_of(tags, [lower.get("product_id", ""), tags.get("SCENE", ""), *_names_of(source)]),
@@ -79,7 +83,8 @@ def of_detections(source) -> Provenance:
     def text(name):
         return str(feature[name]) if name in names and feature[name] not in (None, "") else ""
 
-    time = {"sensing_time": text("sensing_time")}
+    # Shapefiles cut the name.
+    sensing_time = text("sensing_time") or text("sens_time")
     return Provenance(
         scene=text("scene"),
         model=text("model"),
@@ -87,9 +92,30 @@ def of_detections(source) -> Provenance:
         threshold=_number(text("threshold")),
         level=text("level"),
         product_id=text("product_id"),
+        sensing_time=sensing_time,
+        baseline=text("baseline"),
         plugin_version=version(),
-        period=period_of(time, [text("product_id"), text("scene")]),
+        period=period_of({"sensing_time": sensing_time}, [text("product_id"), text("scene")]),
     )
+
+
+def key_among(source, own: Provenance, keys: Iterable[Tuple]) -> Optional[Tuple]:
+    """Which of the runs that rasters are of a table of detections is of; None where it is of none of them.
+
+    A run may have found nothing, and a person kept some patches below its threshold: then the rows name the threshold
+    that those were outlined at, and none of them reaches the run's own.
+
+    Args:
+        source: the table, a layer or a Processing source.
+        own: what it says of itself.
+        keys: of the rasters.
+    """
+    same = [key for key in keys if own.scene and key[:2] == own.key[:2]]
+    if own.key in same or own.threshold is None:
+        return own.key if own.key in same else None
+    higher = sorted(key for key in same if key[2] is not None and key[2] > own.key[2])
+    highest = _number(source.maximumValue(source.fields().indexOf("max_prob"))) if higher else None
+    return next((key for key in higher if highest is not None and highest < key[2]), None)
 
 
 def tags_of(path: str) -> Dict[str, str]:

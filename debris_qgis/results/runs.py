@@ -8,7 +8,7 @@ from osgeo import gdal
 from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
 
 from .fields import is_detections
-from .provenance import SOFTWARE, Provenance, of_detections, of_raster, tags_of
+from .provenance import SOFTWARE, Provenance, key_among, of_detections, of_raster, tags_of
 from .selection import has_place
 
 KIND = "debris/kind"
@@ -58,8 +58,9 @@ def runs_of(project: QgsProject) -> List[Run]:
 
 
 def _run(layer, rasters) -> Run:
-    own = of_detections(unfiltered(layer))
-    found = rasters.get(own.key, {})
+    table = unfiltered(layer)
+    own = of_detections(table)
+    found = rasters.get(key_among(table, own, rasters), {})
     if not own.scene:
         # A table without rows does not say where it is from; the rasters in its group do.
         found = _neighbours(layer, rasters)

@@ -5,13 +5,15 @@ from typing import Dict, List, Optional
 import numpy as np
 from qgis.core import NULL, QgsFeature, QgsFeatureRequest, QgsGeometry, QgsVectorLayer
 
-from .fields import DECISION, DECISIONS, NOTE, FieldsError, decide, ensure_fields, write_note
-from .period import Period
+from .fields import BEGIN, DECISION, DECISIONS, END, NOTE, FieldsError, decide, ensure_fields, write_note
+from .period import iso
 from .probability_index import Candidate
+from .provenance import Provenance
 from .runs import unfiltered
 
 NUMBERS = ("id", "area_m2", "n_pixels", "mean_prob", "max_prob")
 UNDECIDED = ""
+UNKNOWN = Provenance()
 RANKINGS = {
     "Probability": ("max_prob", "area_m2"),
     "Area": ("area_m2", "max_prob"),
@@ -23,10 +25,11 @@ RANKINGS = {
 class DetectionStore:
     """Every detection of one table, whatever filter its layer has; rows are numbered from 0, candidates come last."""
 
-    def __init__(self, layer: QgsVectorLayer, period: Optional[Period] = None) -> None:
+    def __init__(self, layer: QgsVectorLayer, provenance: Provenance = UNKNOWN) -> None:
+        """`provenance` is what is known of the run; rows that are added to the file say it too."""
         self.layer = layer
         self._table = unfiltered(layer)
-        self._period = period
+        self._provenance = provenance
         self._candidates: List[Candidate] = []
         self._load()
 
@@ -144,7 +147,7 @@ class DetectionStore:
         """Add the fields on the first decision: looking alone changes no file."""
         names = self._table.fields().names()
         if DECISION not in names or NOTE not in names:
-            ensure_fields(self._table, self._period)
+            ensure_fields(self._table, self._provenance.period)
             if self._table is not self.layer:
                 self.layer.reload()
             self.layer.updateFields()
@@ -152,11 +155,9 @@ class DetectionStore:
     def _append(self, number: int) -> int:
         """Write a candidate into the file as a detection of its own."""
         candidate = self._candidates.pop(number)
-        template = next(self._table.getFeatures(QgsFeatureRequest().setLimit(1)), None)
         feature = QgsFeature(self._table.fields())
-        for name in ("scene", "model", "model_hash", "time_begin", "time_end"):
-            if template is not None and name in template.fields().names():
-                feature[name] = template[name]
+        for name, value in self._of_run().items():
+            feature[name] = value
         candidate.id = int(np.nanmax(self.columns["id"])) + 1 if self.stored else 1
         for name in (*NUMBERS, "lon", "lat", "threshold"):
             value = getattr(candidate, name)
@@ -171,6 +172,24 @@ class DetectionStore:
             self.columns[name] = np.append(self.columns[name], float(getattr(candidate, name)))
         self.decisions = np.append(self.decisions, UNDECIDED)
         return self.stored - 1
+
+    def _of_run(self) -> Dict[str, str]:
+        """What every row says of its run, as far as the table has fields for it; the other rows say what else."""
+        known = self._provenance
+        period = known.period
+        values = {
+            "scene": known.scene, "model": known.model, "model_hash": known.model_sha256, "level": known.level,
+            "sensing_time": known.sensing_time, "sens_time": known.sensing_time, "product_id": known.product_id,
+            "baseline": known.baseline, BEGIN: iso(period.begin) if period else "",
+            END: iso(period.end) if period else "",
+        }  # fmt: skip
+        other = next(self._table.getFeatures(QgsFeatureRequest().setLimit(1)), None)
+        names = self._table.fields().names()
+        return {
+            name: value or (other[name] if other is not None else NULL)
+            for name, value in values.items()
+            if name in names
+        }
 
 
 def _number(value) -> float:

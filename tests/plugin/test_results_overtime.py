@@ -12,6 +12,8 @@ from qgis.core import QgsDateTimeRange, QgsProcessingContext, QgsProcessingExcep
 from qgis.PyQt.QtCore import QDate, QDateTime, Qt, QTime
 
 from debris_qgis.results.fields import decide, ensure_fields
+from debris_qgis.results.provenance import of_raster
+from debris_qgis.results.store import DetectionStore
 
 from .conftest import RecordingFeedback
 from .results_data import write_run
@@ -140,6 +142,19 @@ def test_what_has_no_date_says_what_to_do(tmp_path, out):
     with pytest.raises(QgsProcessingException, match="rename the layer so that its name holds the date, as 2018-10-31"):
         over_time({"somewhere": run}, out)
     assert list(out.iterdir()) == []
+
+
+def test_a_day_stays_a_day_once_something_was_decided(tmp_path, out):
+    """Where the time of day is not known, a decision writes begin and end of the day, and both are read."""
+    scene = "S2_24-1-19_36JUN"
+    run = write_run(tmp_path, tags={"SCENE": scene})
+    layer = QgsVectorLayer(run["DETECTIONS"], "d", "ogr")
+    store = DetectionStore(layer, of_raster(run["MASK"]))
+    store.decide(0, "accepted")
+    result, _ = over_time({scene: run}, out)
+    with open(result["TABLE"], encoding="utf-8", newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert (row["time_begin"], row["time_end"]) == ("2019-01-24T00:00:00Z", "2019-01-24T23:59:59Z")
 
 
 def test_masks_are_not_needed(runs, out):
