@@ -20,21 +20,12 @@ from qgis.PyQt.QtWidgets import (
 )
 
 from ..results.store import RANKINGS
+from .results_keys import KEYS
 from .results_summary import tr
 
 STEPS = 1000
 """Of the slider: thousandths of probability."""
 FILTERS = ((None, "all"), ("", "not decided"), ("accepted", "accepted"), ("rejected", "rejected"), ("unsure", "unsure"))
-KEYS = {
-    "next": ("N", "Next"),
-    "previous": ("P", "Previous"),
-    "accepted": ("A", "Accept"),
-    "rejected": ("R", "Reject"),
-    "unsure": ("U", "Unsure"),
-    "clear": ("Backspace", "Clear"),
-    "view": ("C", "Colour / FDI"),
-}
-"""What each key does, in the panel and over the map."""
 
 
 class ResultsControls(QWidget):
@@ -100,6 +91,13 @@ class ResultsControls(QWidget):
         widest = ("100,000", "Prob. 0", "10,000,000 ", "✓ accepted  ", "A note of some words", "Mean 0", "Pixels 0")
         for column, text in enumerate(widest):
             self.table.setColumnWidth(column, metrics.boundingRect(text).width() + 12)
+
+    def set_probability(self, probability: float) -> None:
+        """Show a probability on slider and spin box, which say nothing of it."""
+        for box, value in ((self.slider, round(probability * STEPS)), (self.probability, probability)):
+            box.blockSignals(True)
+            box.setValue(value)
+            box.blockSignals(False)
 
     def _lay_out(self) -> None:
         box = QVBoxLayout(self)

@@ -1,20 +1,17 @@
-"""What the results panel does to the map: the threshold that is shown, the scene's pictures, zooming to a detection."""
+"""What the results panel does to the layers: the threshold that is shown, the scene's pictures."""
 
 from typing import List, Optional
 
 import numpy as np
 from qgis.core import (
     QgsColorRampShader,
-    QgsCoordinateTransform,
     QgsFeature,
     QgsFillSymbol,
-    QgsGeometry,
     QgsMapLayer,
     QgsPalettedRasterRenderer,
     QgsProject,
     QgsRasterLayer,
     QgsRasterShader,
-    QgsRectangle,
     QgsSingleBandPseudoColorRenderer,
     QgsSingleSymbolRenderer,
     QgsVectorLayer,
@@ -45,9 +42,6 @@ NAMES = {
 }
 PLACES = {"candidates": 0, "threshold": 1}
 """Where in the run's group a layer goes that is made here; the others go to its end."""
-SURROUNDINGS = 4.0
-SMALLEST_VIEW_M = 500.0
-METRES_PER_DEGREE = 111_000.0
 
 
 class RunLayers:
@@ -213,16 +207,3 @@ def _show_debris(mask: QgsRasterLayer, visible: bool) -> None:
     changed.setNodataColor(renderer.nodataColor())
     mask.setRenderer(changed)
     mask.triggerRepaint()
-
-
-def view_of(geometry: QgsGeometry, run: Run, canvas) -> QgsRectangle:
-    """What the canvas shows of one detection: it in its surroundings, in the canvas's CRS."""
-    box = geometry.boundingBox()
-    crs = run.detections.crs()
-    smallest = SMALLEST_VIEW_M / METRES_PER_DEGREE if crs.isGeographic() else SMALLEST_VIEW_M
-    side = max(box.width() * SURROUNDINGS, box.height() * SURROUNDINGS, smallest)
-    square = QgsRectangle.fromCenterAndSize(box.center(), side, side)
-    target = canvas.mapSettings().destinationCrs()
-    if not run.placed or not target.isValid() or target == crs:
-        return square
-    return QgsCoordinateTransform(crs, target, QgsProject.instance().transformContext()).transformBoundingBox(square)

@@ -3,21 +3,20 @@
 from typing import List, Optional
 
 import numpy as np
-from qgis.core import NULL, QgsAggregateCalculator, QgsApplication, QgsProcessingUtils, QgsProject
-from qgis.gui import QgsDockWidget, QgsRubberBand
-from qgis.PyQt.QtCore import Qt, QTimer, pyqtSignal
-from qgis.PyQt.QtGui import QColor, QKeySequence
+from qgis.core import QgsApplication, QgsProcessingUtils, QgsProject
+from qgis.gui import QgsDockWidget
+from qgis.PyQt.QtCore import QTimer, pyqtSignal
 
-from ..compat import POLYGON_GEOMETRY, QShortcut
-from ..results.fields import REJECTED, FieldsError
-from ..results.runs import Run, runs_of, unfiltered
-from ..results.severity import severity, stored_levels
+from ..results.fields import DECISIONS, FieldsError
+from ..results.runs import Run, alive, area_of, runs_of
 from ..results.store import DetectionStore
-from .results_controls import KEYS, STEPS, ResultsControls
-from .results_layers import VIEWS, RunLayers, view_of
+from .results_controls import STEPS, ResultsControls
+from .results_keys import Keys
+from .results_layers import VIEWS, RunLayers
 from .results_model import DetectionModel
-from .results_scan import Scan, ScanTask
-from .results_summary import SeverityDialog, summary, tr
+from .results_scan import Scan, Scans
+from .results_spotlight import Spotlight
+from .results_summary import SeverityDialog, shown_of, summary, title_of, tr
 
 SETTLE_MS = 60
 """Candidates are outlined once the slider has rested this long; everything else follows it at once."""
@@ -41,11 +40,8 @@ class ResultsPanel(QgsDockWidget):
         self.store: Optional[DetectionStore] = None
         self.layers: Optional[RunLayers] = None
         self.view = VIEWS[0]
-        self._scans, self._scan, self._quiet = {}, None, False
-        self._mark = QgsRubberBand(canvas, POLYGON_GEOMETRY)
-        self._mark.setStrokeColor(QColor("#00ffff"))
-        self._mark.setFillColor(QColor(0, 0, 0, 0))
-        self._mark.setWidth(2)
+        self._scans = Scans(self._scanned)
+        self._spotlight = Spotlight(canvas)
         self._settled, self._changed = QTimer(self), QTimer(self)
         for timer, interval, slot in ((self._settled, SETTLE_MS, self._outline), (self._changed, 0, self.refresh)):
             timer.setSingleShot(True)
@@ -57,11 +53,13 @@ class ResultsPanel(QgsDockWidget):
     def _connect(self) -> None:
         c = self.controls
         c.runs.currentIndexChanged.connect(self._choose)
+        c.runs.activated.connect(lambda _: self._read_again())
         c.slider.valueChanged.connect(lambda value: self.show_from(value / STEPS))
         c.probability.valueChanged.connect(self.show_from)
         c.reset.clicked.connect(lambda: self.run is not None and self.show_from(self.run.threshold))
-        c.ranking.currentIndexChanged.connect(lambda _: self.rank())
-        c.filter.currentIndexChanged.connect(lambda _: self.rank())
+        for box in (c.ranking, c.filter):
+            box.currentIndexChanged.connect(lambda _: self.write_note())
+            box.currentIndexChanged.connect(lambda _: self.rank())
         c.table.selectionModel().currentRowChanged.connect(lambda current, _: self._arrive(current.row()))
         c.note.editingFinished.connect(self.write_note)
         c.severity.clicked.connect(self._change_severity)
@@ -73,18 +71,11 @@ class ResultsPanel(QgsDockWidget):
             button.setVisible(QgsApplication.processingRegistry().algorithmById(algorithm) is not None)
         actions = {
             "next": lambda: self.step(1), "previous": lambda: self.step(-1), "view": self.next_view,
-            "clear": lambda: self.decide(None),
+            "clear": lambda: self.decide(None), **{name: lambda name=name: self.decide(name) for name in DECISIONS},
         }  # fmt: skip
-        self._shortcuts = []
-        for name, (key, _) in KEYS.items():
-            action = actions.get(name, lambda name=name: self.decide(name))
+        for name, action in actions.items():
             c.buttons[name].clicked.connect(lambda _, action=action: action())
-            for place in (self, self.canvas):
-                # In the panel and over the map, not in all of QGIS: single letters mean other things elsewhere.
-                shortcut = QShortcut(QKeySequence(key), place)
-                shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
-                shortcut.activated.connect(action)
-                self._shortcuts.append(shortcut)
+        self._keys = Keys(self, self.canvas, actions)
         # What QGIS says of the project may come many times at once: look when it has said all.
         self._signals = [self.project.layersAdded, self.project.layersRemoved, self.project.readProject]
         for signal in self._signals:
@@ -97,31 +88,27 @@ class ResultsPanel(QgsDockWidget):
         """Let go of project and map, before the panel is deleted."""
         for signal in self._signals:
             signal.disconnect(self._changed_project)
-        for shortcut in self._shortcuts:
-            shortcut.setEnabled(False)
-            shortcut.deleteLater()
+        self._keys.close_down()
         self._changed.stop()
         self._settled.stop()
-        if self._scan is not None:
-            self._scan.cancel()
-        self.canvas.scene().removeItem(self._mark)
+        self._scans.cancel()
+        self._scans.keep(())
+        self._spotlight.remove()
         # Layers must not outlive QGIS in the hands of Python.
         self.model.show(None, np.zeros(0, dtype=np.int64))
-        self.run = self.store = self.layers = self._scan = None
-        self.runs, self._scans = [], {}
+        self.run = self.store = self.layers = None
+        self.runs = []
 
     def refresh(self) -> None:
         """Look again which runs the project has, the largest area first; the one that is shown stays."""
-        shown = self.run.detections.id() if self.run is not None and _alive(self.run) else None
-        self.runs = sorted(runs_of(self.project), key=lambda run: -_area_of(run))
-        self._scans = {key: scan for key, scan in self._scans.items() if self.project.mapLayer(key) is not None}
+        shown = self.run.detections.id() if self.run is not None and alive(self.run) else None
+        self.runs = sorted(runs_of(self.project), key=lambda run: -area_of(run))
+        self._scans.keep(self.project.mapLayers())
         box = self.controls.runs
         box.blockSignals(True)
         box.clear()
         for run in self.runs:
-            count, area = unfiltered(run.detections).featureCount(), _area_of(run)
-            level = severity(count, area, stored_levels())
-            box.addItem(tr("{}: {} detection(s), {:,.0f} m², {}").format(run.name, f"{count:,}", area, tr(level)))
+            box.addItem(title_of(run))
         ids = [run.detections.id() for run in self.runs]
         box.setCurrentIndex(ids.index(shown) if shown in ids else 0 if ids else -1)
         box.blockSignals(False)
@@ -132,11 +119,13 @@ class ResultsPanel(QgsDockWidget):
             arrived = (chosen.mask, chosen.probability) != (self.run.mask, self.run.probability)
             self.run, self.layers = chosen, RunLayers(chosen, self.project)
             if arrived:
-                self._scans.pop(shown, None)
-                self._start_scan()
+                self._scans.start(chosen, anew=True)
 
     def _choose(self, number: int) -> None:
-        self._mark.reset(POLYGON_GEOMETRY)
+        if self.run is not None and alive(self.run):
+            self.write_note()
+        self.controls.note.clear()
+        self._spotlight.hide()
         self.run = self.runs[number] if 0 <= number < len(self.runs) else None
         self.controls.table.setEnabled(self.run is not None)
         if self.run is None:
@@ -147,25 +136,26 @@ class ResultsPanel(QgsDockWidget):
             return
         self.store = DetectionStore(self.run.detections, self.run.provenance)
         self.layers = RunLayers(self.run, self.project)
+        self._warn()
+        self.controls.set_probability(self.layers.shown_from)
+        self.rank()
+        self._scans.start(self.run)
+
+    def _warn(self) -> None:
+        """Say what is to be known of the run before anything is decided."""
         self.controls.hint.setVisible(self.run.detections.source().startswith(QgsProcessingUtils.tempFolder()))
         self.controls.hint.setText(tr("These detections lie in a temporary folder: save them to keep decisions."))
-        self._set_probability(self.layers.shown_from)
-        self.rank()
-        self._start_scan()
 
-    def _start_scan(self) -> None:
-        key = self.run.detections.id()
-        if key in self._scans or (self.run.mask is None and self.run.probability is None):
+    def _read_again(self) -> None:
+        """Read the rasters of the run that is shown, where a person had cancelled that and chooses it anew."""
+        if self.run is not None and self.scan is None and not self._scans.busy:
+            self._warn()
+            self._scans.start(self.run)
+
+    def _scanned(self, key: str, scan: Optional[Scan]) -> None:
+        if scan is None:
+            self._complain(tr("Reading the rasters was cancelled: choose the scene again to have them read."))
             return
-        if self._scan is not None:
-            self._scan.cancel()
-        self._scan = ScanTask(self.run, self._scanned)
-        QgsApplication.taskManager().addTask(self._scan)
-
-    def _scanned(self, key: str, scan: Scan) -> None:
-        # QGIS deletes a task that has ended.
-        self._scan = None
-        self._scans[key] = scan
         if scan.problem:
             self._complain(scan.problem)
         if self.run is not None and self.run.detections.id() == key:
@@ -174,22 +164,17 @@ class ResultsPanel(QgsDockWidget):
     @property
     def scan(self) -> Optional[Scan]:
         """What was read of the run's rasters; None while they are read."""
-        return self._scans.get(self.run.detections.id()) if self.run is not None else None
+        return self._scans.of(self.run)
 
     def show_from(self, probability: float) -> None:
         """Show everything from this probability on, at once."""
-        if self._quiet or self.run is None:
+        if self.run is None:
             return
-        self._set_probability(probability)
+        self.write_note()
+        self.controls.set_probability(probability)
         self.layers.show_from(probability)
         self.rank()
         self._settled.start()
-
-    def _set_probability(self, probability: float) -> None:
-        self._quiet = True
-        self.controls.slider.setValue(round(probability * STEPS))
-        self.controls.probability.setValue(probability)
-        self._quiet = False
 
     def _outline(self) -> None:
         """Outline what lies below the run's own threshold, where that is shown."""
@@ -198,15 +183,10 @@ class ResultsPanel(QgsDockWidget):
             return
         low = self.layers.shown_from
         found = self.scan.index.candidates(low, self.run.threshold) if low < self.run.threshold - 1e-9 else []
-        taken = [c for c in found if not self._known(c)]
+        taken = [candidate for candidate in found if not self.store.has(candidate, self.run.threshold)]
         self.store.set_candidates(taken)
         self.layers.show_candidates(taken)
         self.rank()
-
-    def _known(self, candidate) -> bool:
-        """Whether a candidate was decided on, and so kept, before."""
-        kept = np.flatnonzero(self.store.columns["max_prob"] < self.run.threshold - 1e-6)
-        return any(self.store.geometry(int(row)).intersects(candidate.geometry.pointOnSurface()) for row in kept)
 
     def rank(self) -> None:
         """Rank and filter the table again; the detection that is looked at stays the current one."""
@@ -225,19 +205,10 @@ class ResultsPanel(QgsDockWidget):
     def _say(self) -> None:
         if self.run is None:
             return
-        shown = self.store.column("max_prob") >= self.layers.shown_from - 1e-6
-        shown &= self.store.all_decisions() != REJECTED
-        areas = self.scan.areas if self.scan is not None else None
-        own = abs(self.layers.shown_from - self.run.threshold) < 1e-9
-        index = self.scan.index if self.scan is not None else None
-        rejected = (self.store.decisions == REJECTED).any()
-        # The index knows the exact ground at any threshold; whole detections are all there is without it, or once
-        # some of them were rejected.
-        area = index.area(self.layers.shown_from) if index and not own and not rejected else None
-        if area is None and self.run.placed:
-            area = float(np.nansum(self.store.column("area_m2")[shown]))
+        scan = self.scan or Scan()
+        count, area = shown_of(self.run, self.store, scan.index, self.layers.shown_from)
         decided = int((self.store.decisions != "").sum())
-        self.controls.summary.setText(summary(self.run, areas, int(shown.sum()), area, self.layers.shown_from, decided))
+        self.controls.summary.setText(summary(self.run, scan.areas, count, area, self.layers.shown_from, decided))
 
     def current_row(self) -> Optional[int]:
         """The store's row that is looked at."""
@@ -246,6 +217,7 @@ class ResultsPanel(QgsDockWidget):
 
     def step(self, by: int) -> None:
         """Go to another detection, and zoom to it."""
+        self.write_note()
         count = self.model.rowCount()
         if not count:
             return
@@ -265,15 +237,11 @@ class ResultsPanel(QgsDockWidget):
             return
         row = self.model.row_of(place)
         self.controls.note.setText(self.store.note(row))
-        geometry = self.store.geometry(row)
-        if geometry.isEmpty():
-            return
-        self._mark.setToGeometry(geometry, self.run.detections.crs())
-        self.canvas.setExtent(view_of(geometry, self.run, self.canvas))
-        self.canvas.refresh()
+        self._spotlight.show(self.store.geometry(row), self.run)
 
     def decide(self, decision: Optional[str]) -> None:
         """Write a decision on the current detection into its file, and go on."""
+        self.write_note()
         row = self.current_row()
         if row is None:
             return
@@ -291,9 +259,13 @@ class ResultsPanel(QgsDockWidget):
             self._select(min(place + 1, self.model.rowCount() - 1))
 
     def write_note(self) -> None:
-        """Write the note on the current detection into its file."""
+        """Write the note on the current detection into its file, where it was changed.
+
+        Also asked for before anything else becomes current: where buttons do not take the focus, as on macOS, the
+        field does not notice that its text is finished.
+        """
         row, text = self.current_row(), self.controls.note.text().strip()
-        if row is None or text == self.store.note(row):
+        if row is None or text == self.store.note(row).strip():
             return
         stored = self.store.stored
         try:
@@ -333,10 +305,8 @@ class ResultsPanel(QgsDockWidget):
     def _ask(self, algorithm: str) -> None:
         if self.run is None:
             return
-        known = {"DETECTIONS": self.run.detections.id()}
-        for name, layer in (("MASK", self.run.mask), ("PROBABILITY", self.run.probability)):
-            if layer is not None:
-                known[name] = layer.id()
+        self.write_note()
+        known = self.run.layers
         if algorithm == "debris:overtime":
             known = {
                 "DETECTIONS": [run.detections.id() for run in self.runs],
@@ -347,17 +317,3 @@ class ResultsPanel(QgsDockWidget):
     def _complain(self, error) -> None:
         self.controls.hint.setText(str(error))
         self.controls.hint.show()
-
-
-def _alive(run: Run) -> bool:
-    """Whether QGIS has not deleted the run's layer."""
-    try:
-        return run.detections.isValid()
-    except RuntimeError:
-        return False
-
-
-def _area_of(run: Run) -> float:
-    """Area of all detections in m², for ranking the runs."""
-    value, done = unfiltered(run.detections).aggregate(QgsAggregateCalculator.Aggregate.Sum, "area_m2")
-    return float(value) if done and value not in (None, NULL) else 0.0

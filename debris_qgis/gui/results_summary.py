@@ -1,15 +1,19 @@
 """What the results panel says of a run, and the dialog that changes the levels of severity."""
 
 from html import escape
-from typing import Optional
+from typing import Optional, Tuple
 
+import numpy as np
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QDoubleSpinBox, QGridLayout, QLabel, QSpinBox, QVBoxLayout
 
 from ..results.areas import FLOATING, Areas
+from ..results.fields import REJECTED
+from ..results.probability_index import ProbabilityIndex
 from ..results.readme import square_km
-from ..results.runs import Run
+from ..results.runs import Run, area_of, unfiltered
 from ..results.severity import DEFAULT, Level, severity, store_levels, stored_levels
+from ..results.store import DetectionStore
 
 SEVERITY_COLOURS = {
     "critical": "#b0232a",
@@ -23,6 +27,36 @@ SEVERITY_COLOURS = {
 def tr(text: str) -> str:
     """Translate a text of the user interface."""
     return QCoreApplication.translate("MarineDebris", text)
+
+
+def title_of(run: Run) -> str:
+    """A run in the list of runs."""
+    count, area = unfiltered(run.detections).featureCount(), area_of(run)
+    level = severity(count, area, stored_levels())
+    return tr("{}: {} detection(s), {:,.0f} m², {}").format(run.name, f"{count:,}", area, tr(level))
+
+
+def shown_of(
+    run: Run, store: DetectionStore, index: Optional[ProbabilityIndex], shown_from: float
+) -> Tuple[int, Optional[float]]:
+    """How many detections are shown and not rejected, and their area in m²; None where that is not known.
+
+    Args:
+        run: which run.
+        store: its table.
+        index: of its probability, where it was read.
+        shown_from: the probability from which they are shown.
+    """
+    shown = store.column("max_prob") >= shown_from - 1e-6
+    shown &= store.all_decisions() != REJECTED
+    own = abs(shown_from - run.threshold) < 1e-9
+    rejected = (store.decisions == REJECTED).any()
+    # The index knows the exact ground at any threshold; whole detections are all there is without it, or once some of
+    # them were rejected.
+    area = index.area(shown_from) if index and not own and not rejected else None
+    if area is None and run.placed:
+        area = float(np.nansum(store.column("area_m2")[shown]))
+    return int(shown.sum()), area
 
 
 def summary(

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Dict, List, Optional, Tuple
 
 from osgeo import gdal
-from qgis.core import QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
+from qgis.core import NULL, QgsAggregateCalculator, QgsMapLayer, QgsProject, QgsRasterLayer, QgsVectorLayer
 
 from .fields import is_detections
 from .provenance import SOFTWARE, Provenance, key_among, of_detections, of_raster, tags_of
@@ -35,6 +35,12 @@ class Run:
     def threshold(self) -> float:
         """The threshold it was run with; 0 where that is not known."""
         return self.provenance.threshold or 0.0
+
+    @property
+    def layers(self) -> Dict[str, str]:
+        """Ids of its layers, as the algorithms' parameters call them."""
+        known = {"DETECTIONS": self.detections, "MASK": self.mask, "PROBABILITY": self.probability}
+        return {name: layer.id() for name, layer in known.items() if layer is not None}
 
     @property
     def placed(self) -> bool:
@@ -78,6 +84,20 @@ def _neighbours(layer, rasters):
         if any(raster.id() in group for raster in found.values()):
             return found
     return {}
+
+
+def alive(run: Run) -> bool:
+    """Whether QGIS has not deleted the run's layer."""
+    try:
+        return run.detections.isValid()
+    except RuntimeError:
+        return False
+
+
+def area_of(run: Run) -> float:
+    """Area of all detections in m², for ranking the runs."""
+    value, done = unfiltered(run.detections).aggregate(QgsAggregateCalculator.Aggregate.Sum, "area_m2")
+    return float(value) if done and value not in (None, NULL) else 0.0
 
 
 def raster_kind(layer: QgsMapLayer) -> str:

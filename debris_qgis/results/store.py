@@ -67,6 +67,11 @@ class DetectionStore:
         """Replace the rows that are in no file yet."""
         self._candidates = list(candidates)
 
+    def has(self, candidate: Candidate, threshold: float) -> bool:
+        """Whether a candidate was decided on, and so kept, before; `threshold` is the run's."""
+        kept = np.flatnonzero(self.columns["max_prob"] < threshold - 1e-6)
+        return any(self.geometry(int(row)).intersects(candidate.geometry.pointOnSurface()) for row in kept)
+
     def value(self, row: int, name: str) -> float:
         """One number of one row; NaN where it is not known."""
         if row < self.stored:

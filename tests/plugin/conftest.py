@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from osgeo import gdal, osr
 from qgis.core import QgsApplication, QgsLayerTreeModel, QgsProcessingFeedback, QgsProject
-from qgis.gui import QgsLayerTreeView
+from qgis.gui import QgsLayerTreeView, QgsMapCanvas
+from qgis.PyQt.QtCore import Qt
+from qgis.PyQt.QtWidgets import QApplication, QMainWindow
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
@@ -150,6 +152,49 @@ def project():
     instance.clear()
     yield instance
     instance.clear()
+
+
+@pytest.fixture
+def window(qgis_app, project):
+    """A window with a map, which lets go of the panels that were opened in it."""
+    window = QMainWindow()
+    canvas = QgsMapCanvas(window)
+    window.setCentralWidget(canvas)
+    window.resize(1300, 900)
+    window.canvas, window.panels = canvas, []
+    yield window
+    for panel in window.panels:
+        panel.close_down()
+    # Layers go with the project, so nothing may still be drawing them.
+    canvas.stopRendering()
+    canvas.setLayers([])
+    window.close()
+    window.deleteLater()
+    QgsApplication.processEvents()
+
+
+@pytest.fixture
+def open_panel(window, project):
+    """Opens the results panel in the window; once what there is of the run's rasters was read."""
+
+    def make():
+        from debris_qgis.gui.results_panel import ResultsPanel
+
+        from .panel_driver import wait
+
+        panel = ResultsPanel(window.canvas, window, project)
+        window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, panel)
+        window.panels.append(panel)
+        window.show()
+        # Shortcuts work in the active window only, and under Xvfb there is nobody else to make it so.
+        QApplication.setActiveWindow(window)
+        if panel.run is not None:
+            window.canvas.setDestinationCrs(panel.run.detections.crs())
+        if panel.run is not None and panel.run.mask is not None:
+            wait(lambda: panel.scan is not None)
+        return panel
+
+    return make
 
 
 def data_folder(name):
