@@ -1,7 +1,7 @@
 """Where a training's data come from: practice scenes, a folder in MARIDA's layout, or layers of the project."""
 
 from pathlib import Path
-from typing import Optional
+from typing import Dict, Optional
 
 from qgis.core import QgsFieldProxyModel, QgsProject, QgsRasterLayer, QgsVectorLayer
 from qgis.gui import QgsFieldComboBox, QgsFileWidget, QgsMapLayerComboBox
@@ -140,8 +140,9 @@ class SourceForm(QWidget):
         return page
 
     def refresh(self, *_) -> None:
-        """Look again which rasters the project has; what was ticked stays so."""
+        """Look again which rasters the project has; what was ticked and chosen stays so."""
         ticked = {layer.id() for layer in self.chosen_rasters()}
+        classes = self._class_rasters()
         layers = [one for one in self.project.mapLayers().values() if isinstance(one, QgsRasterLayer)]
         fit = sorted((one for one in layers if one.bandCount() >= FEWEST_BANDS), key=lambda one: one.name())
         self.rasters.blockSignals(True)
@@ -156,7 +157,7 @@ class SourceForm(QWidget):
             box.setFilters(layer_filter("RasterLayer"))
             box.setExceptedLayerList(fit)
             box.setAllowEmptyLayer(True)
-            box.setLayer(None)
+            box.setLayer(self.project.mapLayer(classes.get(layer.id(), "")))
             box.layerChanged.connect(lambda _: self.changed.emit())
             self.rasters.setCellWidget(row, 1, box)
         self.rasters.blockSignals(False)
@@ -197,6 +198,12 @@ class SourceForm(QWidget):
     def chosen_rasters(self) -> list:
         """The ticked raster layers."""
         return [self.project.mapLayer(key) for key, _ in self._ticked() if self.project.mapLayer(key) is not None]
+
+    def _class_rasters(self) -> Dict[str, str]:
+        """Ids of the class rasters that were chosen, by those of the rasters that they are for."""
+        rows = [(self.rasters.item(row, 0), self.rasters.cellWidget(row, 1)) for row in range(self.rasters.rowCount())]
+        chosen = {item.data(Qt.ItemDataRole.UserRole): box.currentLayer() for item, box in rows}
+        return {key: layer.id() for key, layer in chosen.items() if layer is not None}
 
     def _ticked(self):
         """Layer id and class raster of each ticked row."""

@@ -22,7 +22,7 @@ from debris_qgis.gui.training_progress import duration
 from debris_qgis.gui.training_run import Curves, TrainingRun, read_curves
 
 from .test_detect import _engines, left
-from .training_data import TILE, pixels, polygons
+from .training_data import TILE, class_raster, pixels, polygons
 
 MANY = 5000
 
@@ -226,6 +226,18 @@ def test_what_is_missing_is_said(dialog, out):
     click(dialog.look)
     assert "Tick the rasters" in dialog.table.text.text()
     assert not dialog.desk.running
+
+
+def test_class_rasters_stay_chosen_when_the_project_changes(dialog, project, make_raster):
+    classes = QgsRasterLayer(make_raster(class_raster(), "classes.tif", names=None), "my classes")
+    project.addMapLayer(classes)
+    dialog.source.rasters.cellWidget(0, 1).setLayer(classes)
+    project.addMapLayer(QgsRasterLayer(make_raster(pixels(1), "another.tif"), "another scene"))
+    chosen = [dialog.source.rasters.cellWidget(row, 1).currentLayer() for row in range(2)]
+    assert [dialog.source.rasters.item(row, 0).text() for row in range(2)] == ["another scene", "my scene"]
+    assert chosen == [None, classes]
+    project.removeMapLayer(classes.id())
+    assert dialog.source.rasters.cellWidget(1, 1).currentLayer() is None
 
 
 def test_an_error_of_the_engine_is_shown(dialog, interface, out):
