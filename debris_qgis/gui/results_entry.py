@@ -7,7 +7,7 @@ from qgis.PyQt.QtGui import QIcon
 from ..about import ICON
 from ..compat import QAction
 from ..presentation import install_styles
-from .results_labels import make_labels, training_parameters
+from .results_labels import make_labels, said_of, training_parameters
 from .results_panel import ResultsPanel
 from .results_summary import tr
 
@@ -60,7 +60,7 @@ class ResultsEntry:
         except QgsProcessingException as error:
             bar.pushWarning(tr(MENU), str(error))
             return
-        bar.pushInfo(tr(MENU), tr("{} label(s) in the layer {}.").format(labels.featureCount(), labels.name()))
+        bar.pushInfo(tr(MENU), said_of(labels))
         if QgsApplication.processingRegistry().algorithmById("debris:train") is not None:
             parameters = training_parameters(run, labels)
             if "RASTERS" not in parameters:

@@ -13,13 +13,12 @@ from qgis.core import (
     QgsFeature,
     QgsGeometry,
     QgsProcessingException,
-    QgsProject,
     QgsRectangle,
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
 
-from debris_qgis.gui.results_labels import make_labels, training_parameters
+from debris_qgis.gui.results_labels import make_labels, said_of, training_parameters
 from debris_qgis.results.fields import decide, ensure_fields
 from debris_qgis.results.runs import runs_of
 
@@ -173,9 +172,28 @@ def test_one_button_makes_labels_and_fills_in_train_model(run, decided, project)
     assert parameters["SOURCE"] == "rasters"
     assert parameters["LABELS"] == [labels.id()]
     assert parameters["LABEL_FIELD"] == "class"
+    assert said_of(labels).endswith("labels, file detections_labels.gpkg.")
+
+
+def test_labels_that_somebody_drew_into_are_kept(run, decided, project):
+    """Also while they are being edited; the new ones go beside them, and that is said."""
+    project.addMapLayer(QgsVectorLayer(run["DETECTIONS"], "detections", "ogr"))
+    (found,) = runs_of(project)
+    labels = make_labels(found, project)
+    count = labels.featureCount()
+    by_hand = QgsFeature(labels.fields())
+    by_hand.setGeometry(QgsGeometry.fromRect(QgsRectangle(*ORIGIN, ORIGIN[0] + 50, ORIGIN[1] + 50)))
+    labels.dataProvider().addFeatures([by_hand])
+    labels.startEditing()
     again = make_labels(found, project)
-    assert again.featureCount() == 4
-    assert len([layer for layer in QgsProject.instance().mapLayers().values() if "labels" in layer.name()]) == 1
+    assert labels.id() in project.mapLayers()
+    assert labels.isEditable()
+    assert labels.rollBack()
+    assert len(labels_of(labels.source())[1]) == count + 1
+    assert again.featureCount() == count
+    assert again.name() == labels.name() + " 2"
+    assert "detections_labels_2.gpkg. Labels made before are kept" in said_of(again)
+    assert make_labels(found, project).source().split("|")[0].endswith("detections_labels_3.gpkg")
 
 
 def test_the_engine_reads_the_labels_on_the_scene(run, decided, out):
