@@ -1,11 +1,13 @@
 """The widgets of the results panel, laid out; what they do is in `results_panel`."""
 
-from qgis.PyQt.QtCore import Qt
+from qgis.gui import QgsScrollArea
+from qgis.PyQt.QtCore import QSize, Qt
 from qgis.PyQt.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
+    QFrame,
     QGridLayout,
     QHBoxLayout,
     QHeaderView,
@@ -23,9 +25,27 @@ from ..results.store import RANKINGS
 from .results_keys import KEYS
 from .results_summary import tr
 
+FEWEST_ROWS = 6
+MARGIN = 6
 STEPS = 1000
 """Of the slider: thousandths of probability."""
 FILTERS = ((None, "all"), ("", "not decided"), ("accepted", "accepted"), ("rejected", "rejected"), ("unsure", "unsure"))
+
+
+class DetectionTable(QTableView):
+    """Takes what is left, and asks for a few rows alone: more would push the buttons off a small screen."""
+
+    def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """A heading, a bar to scroll with, and some rows."""
+        size = super().sizeHint()
+        size.setHeight(FEWEST_ROWS * self.verticalHeader().defaultSectionSize())
+        return size
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """No less than it asks for."""
+        size = super().minimumSizeHint()
+        size.setHeight(self.sizeHint().height())
+        return size
 
 
 class ResultsControls(QWidget):
@@ -58,6 +78,9 @@ class ResultsControls(QWidget):
         self.filter = QComboBox()
         for decision, text in FILTERS:
             self.filter.addItem(tr(text), decision)
+        for box in (self.ranking, self.filter):
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setMinimumContentsLength(4)
         self.table = self._table()
         self.buttons = {name: QPushButton(f"{tr(text)} ({key})") for name, (key, text) in KEYS.items()}
         self.advance = QCheckBox(tr("Go on after a decision"))
@@ -69,11 +92,12 @@ class ResultsControls(QWidget):
         self.corrections = QPushButton(tr("Corrections to training data…"))
         self.over_time = QPushButton(tr("Over time…"))
         self.severity = QPushButton(tr("Severity…"))
+        self._name()
         self._lay_out()
 
     @staticmethod
     def _table() -> QTableView:
-        table = QTableView()
+        table = DetectionTable()
         table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -99,22 +123,51 @@ class ResultsControls(QWidget):
             box.setValue(value)
             box.blockSignals(False)
 
+    def _name(self) -> None:
+        """What screen readers say of what bears no text itself."""
+        for widget, text in (
+            (self.runs, tr("Scene")), (self.slider, tr("Probability from, in thousandths")),
+            (self.probability, tr("Probability from")), (self.reset, tr("Back to the run's own threshold")),
+            (self.ranking, tr("Rank by")), (self.filter, tr("Show")), (self.table, tr("Detections")),
+            (self.note, tr("Note on this detection")),
+        ):  # fmt: skip
+            widget.setAccessibleName(text)
+
     def _lay_out(self) -> None:
-        box = QVBoxLayout(self)
+        """Rows that a narrow panel has room for; what is too high for a small screen is scrolled."""
+        inside = QWidget()
+        box = QVBoxLayout(inside)
+        box.setContentsMargins(MARGIN, MARGIN, MARGIN, MARGIN)
         box.addWidget(self.runs)
         box.addWidget(self.summary)
         box.addWidget(self.hint)
-        box.addLayout(_row(QLabel(tr("Probability from")), (self.slider, 1), self.probability, self.reset))
-        box.addLayout(_row(QLabel(tr("Rank by")), (self.ranking, 1), QLabel(tr("Show")), (self.filter, 1)))
+        label = _label("Probability from", self.probability)
+        box.addLayout(_row(label, (self.slider, 1), self.probability, self.reset))
+        rank, show = _label("Rank by", self.ranking), _label("Show", self.filter)
+        box.addLayout(_row(rank, (self.ranking, 1), show, (self.filter, 1)))
         box.addWidget(self.table, 1)
         grid = QGridLayout()
         for number, name in enumerate(("previous", "next", "view", "accepted", "rejected", "unsure")):
             grid.addWidget(self.buttons[name], number // 3, number % 3)
         box.addLayout(grid)
         box.addLayout(_row((self.note, 1), self.buttons["clear"]))
-        box.addWidget(self.advance)
-        box.addLayout(_row(self.report, self.export, self.severity))
-        box.addLayout(_row(self.corrections, self.over_time))
+        box.addLayout(_row((self.advance, 1), self.severity))
+        box.addLayout(_row(self.report, self.export, self.over_time))
+        box.addWidget(self.corrections)
+        area = QgsScrollArea()
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setWidgetResizable(True)
+        area.setWidget(inside)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(area)
+
+
+def _label(text: str, widget: QWidget) -> QLabel:
+    label = QLabel(tr(text))
+    label.setBuddy(widget)
+    return label
 
 
 def _row(*widgets) -> QHBoxLayout:
