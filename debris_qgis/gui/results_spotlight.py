@@ -5,11 +5,11 @@ from qgis.gui import QgsMapCanvas, QgsRubberBand
 from qgis.PyQt.QtGui import QColor
 
 from ..compat import POLYGON_GEOMETRY
+from ..results.lengths import units_per_metre
 from ..results.runs import Run
 
 SURROUNDINGS = 4.0
 SMALLEST_VIEW_M = 500.0
-METRES_PER_DEGREE = 111_000.0
 
 
 class Spotlight:
@@ -43,7 +43,7 @@ def view_of(geometry: QgsGeometry, run: Run, canvas) -> QgsRectangle:
     """What the canvas shows of one detection: it in its surroundings, in the canvas's CRS."""
     box = geometry.boundingBox()
     crs = run.detections.crs()
-    smallest = SMALLEST_VIEW_M / METRES_PER_DEGREE if crs.isGeographic() else SMALLEST_VIEW_M
+    smallest = SMALLEST_VIEW_M * units_per_metre(crs, box.center())
     side = max(box.width() * SURROUNDINGS, box.height() * SURROUNDINGS, smallest)
     square = QgsRectangle.fromCenterAndSize(box.center(), side, side)
     target = canvas.mapSettings().destinationCrs()

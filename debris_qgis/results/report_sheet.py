@@ -6,8 +6,10 @@ from typing import List, Tuple
 from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRectangle
 from qgis.PyQt.QtCore import QRectF
 
+from .lengths import axis_units_per_metre
 from .report_content import Content, Entry
 from .report_layers import Layers
+from .selection import has_place
 from .sheet import BOTTOM, MARGIN, PAGE_HEIGHT, WIDTH, Sheet, height_of
 
 LARGEST_MAP, SMALLEST_MAP = 140.0, 80.0
@@ -16,7 +18,6 @@ SMALLEST_LEGEND = 34.0
 # A close-up shows a detection in its water: this many times its own size, and no less than so many pixels' worth.
 SURROUNDINGS = 2.5
 SMALLEST_CLOSE_UP_M = 600.0
-METRES_PER_DEGREE = 111_000.0
 
 
 @dataclass
@@ -124,15 +125,17 @@ def _row_height(entry: Entry, layers: Layers) -> float:
 
 def around(box: QgsRectangle, crs: QgsCoordinateReferenceSystem) -> QgsRectangle:
     """The square that a close-up shows."""
-    smallest = SMALLEST_CLOSE_UP_M / METRES_PER_DEGREE if crs.isGeographic() else SMALLEST_CLOSE_UP_M
+    across, _ = axis_units_per_metre(crs, box.center())
+    smallest = SMALLEST_CLOSE_UP_M * across
     side = max(box.width() * SURROUNDINGS, box.height() * SURROUNDINGS, smallest)
     return QgsRectangle.fromCenterAndSize(box.center(), side, side)
 
 
 def _side(extent: QgsRectangle, crs: QgsCoordinateReferenceSystem) -> str:
-    if crs.isGeographic():
-        return f"Close-up {extent.width():.3g}° wide"
-    return f"Close-up {extent.width():,.0f} m wide" if crs.isValid() else "Close-up without scale"
+    if not has_place(crs):
+        return "Close-up without scale"
+    across, _ = axis_units_per_metre(crs, extent.center())
+    return f"Close-up {extent.width() / across:,.0f} m wide"
 
 
 def _made(sheet: Sheet, content: Content, y: float) -> None:

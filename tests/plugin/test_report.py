@@ -14,13 +14,20 @@ import pypdfium2
 import pytest
 from qgis import processing
 from qgis.core import (
+    Qgis,
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsCoordinateTransformContext,
+    QgsDistanceArea,
     QgsLayoutItem,
     QgsLayoutItemLabel,
     QgsLayoutItemMap,
     QgsLayoutItemPage,
     QgsLayoutItemShape,
+    QgsPointXY,
     QgsProcessingException,
     QgsProject,
+    QgsRectangle,
     QgsVectorLayer,
 )
 
@@ -29,7 +36,7 @@ from debris_qgis.results.fields import decide, ensure_fields
 from debris_qgis.results.provenance import accuracy_of, of_raster
 from debris_qgis.results.report_content import content
 from debris_qgis.results.report_layers import layers_for
-from debris_qgis.results.report_sheet import draw
+from debris_qgis.results.report_sheet import _side, around, draw
 from debris_qgis.results.scene_image import band_name, bands_of
 from debris_qgis.results.selection import CHOICES, select
 from debris_qgis.results.severity import DEFAULT, severity
@@ -186,6 +193,34 @@ def test_without_a_crs_it_says_so(tmp_path, out):
     words = re.sub(r"\s+", " ", text_of(out / "report.pdf"))
     assert "No coordinate system: no scale" in words
     assert "position unknown" in words
+
+
+@pytest.mark.parametrize(
+    ("epsg", "lon", "lat", "units"),
+    [
+        (32632, 9.0, 58.0, 600.0),
+        (3857, 9.0, 58.0, 1128.0),
+        (2225, -122.0, 40.5, 1968.5),
+        (4326, 9.0, 58.0, 0.01015),
+    ],
+)
+def test_a_close_up_is_as_wide_as_it_says(epsg, lon, lat, units):
+    """On the ellipsoid: units of a map are metres in few CRSs, and Mercator's are none at all."""
+    crs, geographic = (QgsCoordinateReferenceSystem(f"EPSG:{code}") for code in (epsg, 4326))
+    to_crs = QgsCoordinateTransform(geographic, crs, QgsCoordinateTransformContext())
+    square = around(QgsRectangle.fromCenterAndSize(to_crs.transform(QgsPointXY(lon, lat)), 1e-9, 1e-9), crs)
+    assert square.width() == pytest.approx(units, rel=2e-3)
+    middle = square.center().y()
+    ends = [to_crs.transform(QgsPointXY(x, middle), Qgis.TransformDirection.Reverse) for x in _sides(square)]
+    measure = QgsDistanceArea()
+    measure.setSourceCrs(geographic, QgsCoordinateTransformContext())
+    measure.setEllipsoid("EPSG:7030")
+    assert measure.measureLine(*ends) == pytest.approx(600, rel=1e-3)
+    assert _side(square, crs) == "Close-up 600 m wide"
+
+
+def _sides(square):
+    return square.xMinimum(), square.xMaximum()
 
 
 def test_what_cannot_be_reported_says_why_and_leaves_nothing(run, out, tmp_path):
