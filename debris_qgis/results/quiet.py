@@ -1,12 +1,41 @@
 """Opening rasters without leaving anything beside them, and without a word where they are none."""
 
 from contextlib import contextmanager
+from threading import Lock
 from typing import Optional
 
 from osgeo import gdal
 from qgis.core import QgsRasterLayer
 
 PAM = "GDAL_PAM_ENABLED"
+
+
+class _Switch:
+    """Turns side files off while anybody needs that; the last one to go puts back what was set before the first.
+
+    GDAL's setting holds for the whole process, and a task in the background and the main thread may need it at once.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._users = 0
+        self._before: Optional[str] = None
+
+    def off(self) -> None:
+        with self._lock:
+            if not self._users:
+                self._before = gdal.GetConfigOption(PAM)
+                gdal.SetConfigOption(PAM, "NO")
+            self._users += 1
+
+    def back(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                gdal.SetConfigOption(PAM, self._before)
+
+
+_side_files = _Switch()
 
 
 @contextmanager
@@ -16,12 +45,11 @@ def no_side_files():
     QGIS counts a new layer's values to choose its colours, and GDAL would keep the counts beside the file: in a
     person's folder of images, because somebody looked.
     """
-    before = gdal.GetConfigOption(PAM)
-    gdal.SetConfigOption(PAM, "NO")
+    _side_files.off()
     try:
         yield
     finally:
-        gdal.SetConfigOption(PAM, before)
+        _side_files.back()
 
 
 def opened(path: str) -> Optional[gdal.Dataset]:
