@@ -11,19 +11,16 @@ import re
 import shutil
 import subprocess  # nosec B404
 import sys
-import tempfile
 import threading
 import time
 import uuid
 from pathlib import Path
 
-from qgis.core import QgsApplication
-
+from . import engine_logs
 from .engine_environment import Engine, clean_environment
 
 PROTOCOL = 1
 STAGING_PREFIX = ".debris-"
-LOG_PREFIX = "debris-"
 POLL_SECONDS = 0.05
 # After a cancel the engine may finish its tile; then it is ended, and then killed: two seconds in all.
 GRACE_SECONDS = 1.0
@@ -32,8 +29,6 @@ TERMINATE_SECONDS = 0.5
 FAREWELL_SECONDS = 10.0
 # Of progress texts that differ by a number only, one in this many seconds goes into the person's log.
 SECONDS_BETWEEN_TEXTS = 2.0
-KEPT_LOGS = 20
-TAIL_BYTES = 20000
 
 KILLED = -9
 WINDOWS_ACCESS_VIOLATION = 0xC0000005
@@ -52,17 +47,12 @@ class EngineCancelled(Exception):
     """The job was cancelled, and the engine is gone."""
 
 
-def logs_folder() -> Path:
-    """Where the engine's log files are kept."""
-    return Path(QgsApplication.qgisSettingsDirPath()) / "debris_logs"
-
-
 class EngineProcess:
     """Runs jobs in the engine's Python, each in a process of its own."""
 
     def __init__(self, engine: Engine, folder=None):
         self.engine = engine
-        self.folder = Path(folder) if folder else logs_folder()
+        self.folder = Path(folder) if folder else engine_logs.folder()
 
     def run(self, job: str, request: dict, feedback, outputs=()) -> dict:
         """Run one job and return its result.
@@ -78,11 +68,12 @@ class EngineProcess:
             EngineError: the engine refused, failed or died.
         """
         job_id = uuid.uuid4().hex[:12]
-        log = self._new_log(job, job_id)
+        log = engine_logs.new(self.folder, job, job_id)
         if outputs:
             request = {**request, "job_id": job_id}
         try:
-            return self._run(job, request, feedback, log)
+            with engine_logs.kept(log):
+                return self._run(job, request, feedback, log)
         finally:
             for output in outputs:
                 shutil.rmtree(Path(output).absolute().parent / f"{STAGING_PREFIX}{job_id}", ignore_errors=True)
@@ -122,27 +113,14 @@ class EngineProcess:
 
     def _conclude(self, outcome, process, log, feedback):
         if outcome and outcome["type"] == "result":
-            if not log.stat().st_size:
-                log.unlink()
+            engine_logs.remove_empty(log)
             return outcome["result"]
         if outcome and outcome.get("code") == "cancelled":
             raise EngineCancelled
         if outcome:
-            where = f"\nLog: {log}" if outcome.get("code") == "internal" else ""
+            where = engine_logs.where(log) if outcome.get("code") == "internal" else ""
             raise EngineError(f"{outcome['message']}{where}", outcome.get("code", "engine"))
-        raise EngineError(f"{explain(process.returncode, _tail(log))}\nLog: {log}", "died")
-
-    def _new_log(self, job, job_id):
-        """Path of a new log file; only the newest few are kept."""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            # A profile that cannot be written to is no reason not to work.
-            self.folder = Path(tempfile.gettempdir())
-        older = sorted(self.folder.glob(f"{LOG_PREFIX}*.log"), key=lambda path: path.name)
-        for path in older[: max(0, len(older) - KEPT_LOGS + 1)]:
-            path.unlink(missing_ok=True)
-        return self.folder / f"{LOG_PREFIX}{time.strftime('%Y%m%d-%H%M%S')}-{job}-{job_id}.log"
+        raise EngineError(f"{explain(process.returncode, engine_logs.tail(log))}{engine_logs.where(log)}", "died")
 
 
 def _listen(process, lines, feedback):
@@ -274,11 +252,3 @@ def _end(process):
         process.stdin.close()
     except OSError:
         return
-
-
-def _tail(log):
-    """The end of a log file."""
-    with log.open("rb") as stream:
-        stream.seek(0, 2)
-        stream.seek(max(0, stream.tell() - TAIL_BYTES))
-        return stream.read().decode("utf-8", errors="replace")

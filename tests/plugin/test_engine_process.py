@@ -3,6 +3,7 @@
 These tests put small programs in the engine's place, to have it crash, hang or babble on purpose.
 """
 
+import os
 import sys
 import textwrap
 import time
@@ -12,7 +13,8 @@ import pytest
 
 from debris_qgis import engine_process
 from debris_qgis.engine_environment import Engine
-from debris_qgis.engine_process import KEPT_LOGS, EngineCancelled, EngineError, EngineProcess, explain
+from debris_qgis.engine_logs import KEPT
+from debris_qgis.engine_process import EngineCancelled, EngineError, EngineProcess, explain
 
 from .conftest import RecordingFeedback
 
@@ -194,16 +196,90 @@ def test_a_python_that_cannot_start(tmp_path, feedback):
         EngineProcess(Engine(broken, "a test", tmp_path), tmp_path / "logs").run("detect", {}, feedback)
 
 
+def write_old_logs(process, year=2020):
+    process.folder.mkdir(exist_ok=True)
+    for number in range(KEPT + 10):
+        log = process.folder / f"debris-{year}-{number:02}.log"
+        log.touch()
+        os.utime(log, (1.6e9, 1.6e9))
+
+
 def test_old_logs_go(engine, feedback):
     process = engine("sys.exit(1)")
-    process.folder.mkdir()
-    for number in range(KEPT_LOGS + 10):
-        (process.folder / f"debris-2020-{number:02}.log").touch()
+    write_old_logs(process)
     (process.folder / "other.log").touch()
     with pytest.raises(EngineError):
         process.run("detect", {}, feedback)
-    assert len([log for log in logs(process) if log.name.startswith("debris-")]) == KEPT_LOGS
+    assert len([log for log in logs(process) if log.name.startswith("debris-")]) == KEPT
     assert (process.folder / "other.log").is_file()
+
+
+class Once(RecordingFeedback):
+    """Does something as soon as the job has begun."""
+
+    def __init__(self, then):
+        super().__init__()
+        self.then = then
+
+    def setProgressText(self, text):
+        self.then()
+
+
+def test_the_log_of_a_running_job_stays_however_many_come_after_it(engine):
+    """A training runs for hours; what is done beside it, and fails, must not take its log."""
+    process = engine(
+        """
+        if request["request"].get("fail"): sys.exit(1)
+        say(type="progress", fraction=0.1, message="begun")
+        sys.stdin.readline()
+        """
+    )
+
+    def others():
+        (own,) = logs(process)
+        # It is the oldest by name and by time, as the log of a training is in the end.
+        os.utime(own, (1.5e9, 1.5e9))
+        write_old_logs(process, year=9999)
+        with pytest.raises(EngineError):
+            process.run("detect", {"fail": True}, None)
+        assert own.is_file()
+        feedback.cancel()
+
+    feedback = Once(others)
+    with pytest.raises(EngineCancelled):
+        process.run("train", {}, feedback)
+    write_old_logs(process, year=9998)
+    with pytest.raises(EngineError):
+        process.run("detect", {"fail": True}, None)
+    # Once it has ended, its log is as old as any.
+    assert not [log for log in logs(process) if "train" in log.name]
+
+
+def test_the_log_of_a_job_in_another_qgis_stays(engine, feedback):
+    process = engine("sys.exit(1)")
+    write_old_logs(process)
+    of_another = process.folder / "debris-2020-00.log"
+    of_another.touch()
+    with pytest.raises(EngineError):
+        process.run("detect", {}, feedback)
+    assert of_another.is_file()
+
+
+@pytest.mark.parametrize("ending", ['say(type="result", result={"ok": 1})', "sys.exit(3)"])
+def test_a_log_that_is_gone_is_no_obstacle(engine, ending):
+    process = engine(
+        f"""
+        say(type="progress", fraction=0.1, message="begun")
+        while os.fstat(2).st_nlink: time.sleep(0.01)
+        {ending}
+        """
+    )
+    feedback = Once(lambda: [log.unlink() for log in logs(process)])
+    if "result" in ending:
+        assert process.run("train", {}, feedback) == {"ok": 1}
+    else:
+        with pytest.raises(EngineError, match=r"exit code 3\)\.$"):
+            process.run("train", {}, feedback)
 
 
 @pytest.mark.parametrize(
