@@ -24,6 +24,7 @@ from ..results.corrections import (
     label_fields,
     labels_from,
 )
+from ..results.shown import as_found
 from .base import EngineAlgorithm
 
 HELP = """<p>Turns what was decided in the results panel into labels that Train Model takes: accepted detections become
@@ -74,7 +75,7 @@ class CorrectionsAlgorithm(EngineAlgorithm):
         """Take copies of the layers in the main thread: a layer must not be touched in another."""
         tables = self.parameterAsLayerList(parameters, "DETECTIONS", context)
         drawn = self.parameterAsVectorLayer(parameters, "DRAWN", context)
-        self._tables = [layer.clone() for layer in tables]
+        self._tables = [as_found(layer) for layer in tables]
         self._drawn = None if drawn is None else drawn.clone()
         return super().prepareAlgorithm(parameters, context, feedback)
 

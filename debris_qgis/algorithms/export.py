@@ -24,14 +24,13 @@ from qgis.core import (
 
 from ..compat import DOUBLE, FILE, POLYGONS
 from ..results import stac
-from ..results.areas import areas_of
 from ..results.bundle import Staging, archive, cloud_optimized
 from ..results.fields import MEASURED
-from ..results.provenance import Provenance, card_of, key_among, of_detections, of_raster
+from ..results.provenance import card_of
 from ..results.readme import readme
 from ..results.selection import CHOICES, has_place, select
 from ..results.vectors import FORMATS, ExportError, by_name, write
-from .base import EngineAlgorithm
+from .run_inputs import ResultsAlgorithm
 
 RASTERS = ("MASK", "PROBABILITY")
 DEFAULT_FORMATS = [0, 1, 4]
@@ -46,13 +45,11 @@ opens on phones and globes; CSV has longitude, latitude and the outline as text 
 along.</p>"""
 
 
-class ExportAlgorithm(EngineAlgorithm):
+class ExportAlgorithm(ResultsAlgorithm):
     """Writes what was found, in the formats asked for."""
 
     NAME = "export"
     DISPLAY_NAME = "Export Detections"
-    GROUP = "Results"
-    GROUP_ID = "results"
     HELP = HELP
 
     def tags(self):
@@ -100,7 +97,9 @@ class ExportAlgorithm(EngineAlgorithm):
         self.addOutput(QgsProcessingOutputNumber("COUNT", self.tr("Number of detections")))
 
     def prepareAlgorithm(self, parameters, context, feedback):  # noqa: N802
-        """Take the rasters' paths in the main thread: a layer must not be touched in another."""
+        """Take layers and paths in the main thread: a layer must not be touched in another."""
+        detections = self.detections(parameters, context)
+        self._source_value = self.source_value(parameters.get("DETECTIONS"), detections, context)
         layers = {name: self.parameterAsRasterLayer(parameters, name, context) for name in RASTERS}
         # Said when it runs: what goes wrong while preparing has no message of its own in QGIS 3.22.
         self._invalid = [name for name, layer in layers.items() if parameters.get(name) and layer is None]
@@ -119,7 +118,8 @@ class ExportAlgorithm(EngineAlgorithm):
         for name in self._invalid:
             raise QgsProcessingException(self.invalidRasterError(parameters, name))
         source = self._source(parameters, context)
-        provenance = self._provenance(source, feedback)
+        areas = self.mask_areas(self._rasters["mask"]) if "mask" in self._rasters else None
+        provenance = self.provenance(source, self._rasters.values(), feedback)
         choice = CHOICES[self.parameterAsEnum(parameters, "DECISIONS", context)]
         lowest = self.parameterAsDouble(parameters, "MIN_PROBABILITY", context)
         selection = select(source, choice, lowest, provenance.period)
@@ -133,7 +133,6 @@ class ExportAlgorithm(EngineAlgorithm):
                 return {}
             if self.parameterAsBool(parameters, "STAC", context):
                 self._write_item(selection, provenance, staging, name, feedback)
-            areas = areas_of(self._rasters["mask"]) if "mask" in self._rasters else None
             text = readme(selection, provenance, areas, card, staging.files(), said)
             (staging.folder / f"{name}_README.txt").write_text(text, encoding="utf-8")
             files = staging.publish()
@@ -146,6 +145,7 @@ class ExportAlgorithm(EngineAlgorithm):
         return found
 
     def _source(self, parameters, context):
+        parameters = {**parameters, "DETECTIONS": self._source_value}
         source = self.parameterAsSource(parameters, "DETECTIONS", context)
         if source is None:
             raise QgsProcessingException(self.invalidSourceError(parameters, "DETECTIONS"))
@@ -158,19 +158,6 @@ class ExportAlgorithm(EngineAlgorithm):
                 "Choose what Detect Marine Debris wrote."
             )
         return source
-
-    def _provenance(self, source, feedback) -> Provenance:
-        """Of the rasters, which know most, else of the detections."""
-        own = of_detections(source)
-        known = [of_raster(path) for path in self._rasters.values()]
-        for provenance in known:
-            if own.scene and provenance.scene and key_among(source, own, [provenance.key]) is None:
-                feedback.pushWarning(
-                    self.tr("The rasters are of another run than the detections: {} and {}.").format(
-                        "{}, {}, {}".format(*provenance.key), "{}, {}, {}".format(*own.key)
-                    )
-                )
-        return next((provenance for provenance in known if provenance.scene), own)
 
     def _write_vectors(self, selection, forms, staging, name, feedback):
         said = []

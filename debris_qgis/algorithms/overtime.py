@@ -27,6 +27,7 @@ from ..results.overtime_page import page, write_table
 from ..results.period import iso
 from ..results.persistence import OverTimeError, date_of, group, patches_of, time_of
 from ..results.provenance import of_raster
+from ..results.shown import as_found
 from .base import EngineAlgorithm
 
 HELP = """<p>Puts several dates of one place side by side: how much suspected debris on each date, how much was
@@ -67,7 +68,7 @@ class OverTimeAlgorithm(EngineAlgorithm):
 
     def prepareAlgorithm(self, parameters, context, feedback):  # noqa: N802
         """Take copies of the layers in the main thread: a layer must not be touched in another."""
-        self._tables = [layer.clone() for layer in self.parameterAsLayerList(parameters, "DETECTIONS", context)]
+        self._tables = [as_found(layer) for layer in self.parameterAsLayerList(parameters, "DETECTIONS", context)]
         self._masks = [layer.source() for layer in self.parameterAsLayerList(parameters, "MASKS", context) or []]
         return super().prepareAlgorithm(parameters, context, feedback)
 

@@ -19,9 +19,8 @@ from qgis.core import (
 )
 
 from ..compat import FILE, INTEGER, NO_THREADING, POLYGONS
-from ..results.areas import areas_of
 from ..results.fields import is_detections
-from ..results.provenance import card_of, of_detections, of_raster
+from ..results.provenance import card_of
 from ..results.report_content import content
 from ..results.report_layers import layers_for
 from ..results.report_page import page
@@ -29,7 +28,7 @@ from ..results.report_sheet import draw
 from ..results.scene_files import drawable
 from ..results.selection import CHOICES, select
 from ..results.severity import DEFAULT, Level, stored_levels
-from .base import EngineAlgorithm
+from .run_inputs import ResultsAlgorithm
 
 HELP = """<p>Makes a report to hand on, as PDF and as an HTML page: a map with legend, scale bar, north arrow and
 credit, the largest detections with close-ups, what was observed and what was not and why, the model and its
@@ -39,13 +38,11 @@ map shows the mask alone.</p>
 <p>It speaks of <i>suspected</i> floating debris, and says what it does not know.</p>"""
 
 
-class ReportAlgorithm(EngineAlgorithm):
+class ReportAlgorithm(ResultsAlgorithm):
     """Draws with QGIS's layout engine, which belongs to the main thread."""
 
     NAME = "report"
     DISPLAY_NAME = "Make Report"
-    GROUP = "Results"
-    GROUP_ID = "results"
     HELP = HELP
 
     def flags(self):
@@ -93,17 +90,17 @@ class ReportAlgorithm(EngineAlgorithm):
         targets = {name: self.parameterAsFileOutput(parameters, name, context) for name in ("PDF", "HTML")}
         if not any(targets.values()):
             raise QgsProcessingException(self.tr("Say where the report goes: PDF, HTML or both."))
-        source = self.parameterAsVectorLayer(parameters, "DETECTIONS", context)
+        source = self.detections(parameters, context)
         if not is_detections(source):
             raise QgsProcessingException(
                 self.tr("This is no table of detections: choose what Detect Marine Debris wrote.")
             )
         mask = self._raster(parameters, "MASK", context)
-        provenance = of_raster(mask) if mask else of_detections(source)
+        areas = self.mask_areas(mask) if mask else None
+        provenance = self.provenance(source, [mask] if mask else [], feedback)
         selection = select(
             source, CHOICES[self.parameterAsEnum(parameters, "DECISIONS", context)], 0, provenance.period
         )
-        areas = areas_of(mask) if mask else None
         card = card_of(provenance.model_sha256, self.parameterAsFile(parameters, "MODEL", context))
         levels = _levels(self.parameterAsString(parameters, "SEVERITY", context))
         words = content(selection, provenance, areas, card, levels, self.parameterAsInt(parameters, "ROWS", context))

@@ -24,11 +24,8 @@ from ..results.quiet import raster_layer
 from ..results.runs import KIND, Run
 from ..results.scene_files import drawable
 from ..results.scene_image import colour_layer, fdi_layer
+from ..results.shown import OWN_FILTER, SHOWN_FROM, with_slider
 
-SHOWN_FROM = "debris/shown_from"
-"""Property of the detections' layer: the probability from which things are shown."""
-OWN_FILTER = "debris/own_filter"
-"""Property of the detections' layer: the filter that it had before."""
 OF_RUN = "debris/of"
 """Property of a layer that was made here: the id of the detections that it belongs to."""
 DEBRIS_COLOUR = "#d55e00"
@@ -71,8 +68,7 @@ class RunLayers:
             layer.setCustomProperty(OWN_FILTER, layer.subsetString())
         layer.setCustomProperty(SHOWN_FROM, probability)
         base = str(layer.customProperty(OWN_FILTER) or "")
-        ours = "" if own else f'"max_prob" >= {probability - 1e-6:.6f}'
-        both = f"({base}) AND {ours}" if base and ours else base or ours
+        both = base if own else with_slider(base, probability)
         if both != layer.subsetString():
             layer.setSubsetString(both)
         self._show_mask(probability, own)

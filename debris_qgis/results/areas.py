@@ -53,17 +53,28 @@ class Areas:
         return {text: self.of(value) for value, text in REASONS.items() if self.pixels.get(value)}
 
 
+class MaskError(RuntimeError):
+    """A raster is no mask; the message says which and what to do."""
+
+
 def areas_of(path: str) -> Areas:
     """Count a mask, strip by strip.
 
     Raises:
+        MaskError: it is a raster of another kind, such as the probability.
         RuntimeError: the file cannot be opened as a raster.
     """
     dataset = gdal.Open(path)
     if dataset is None:
         raise RuntimeError(f"{path} cannot be opened as a raster.")
-    row_area = row_areas(dataset)
     band = dataset.GetRasterBand(1)
+    if dataset.RasterCount != 1 or band.DataType != gdal.GDT_Byte:
+        raise MaskError(
+            f"{path} is no mask of marine debris: it has {dataset.RasterCount} band(s) of "
+            f"{gdal.GetDataTypeName(band.DataType)}, a mask has one of Byte. Choose the mask that Detect Marine Debris "
+            "wrote."
+        )
+    row_area = row_areas(dataset)
     pixels: Dict[int, int] = {}
     metres: Dict[int, float] = {}
     for top in range(0, dataset.RasterYSize, ROWS):

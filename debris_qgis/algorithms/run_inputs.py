@@ -1,0 +1,66 @@
+"""What the algorithms that hand on results of a run take: its detections, its rasters, and where these are from."""
+
+from qgis.core import QgsProcessingException, QgsProcessingFeatureSourceDefinition, QgsProperty
+
+from ..results.areas import Areas, MaskError, areas_of
+from ..results.provenance import Provenance, key_among, of_detections, of_raster
+from ..results.shown import held_as_found
+from .base import EngineAlgorithm
+
+
+class ResultsAlgorithm(EngineAlgorithm):
+    """An algorithm with DETECTIONS, and MASK among its rasters."""
+
+    GROUP = "Results"
+    GROUP_ID = "results"
+
+    def detections(self, parameters, context):
+        """The layer of DETECTIONS with all that was found; None where there is none. For the main thread."""
+        value = parameters.get("DETECTIONS")
+        if isinstance(value, QgsProcessingFeatureSourceDefinition):
+            value = value.source
+        layer = self.parameterAsVectorLayer({**parameters, "DETECTIONS": value}, "DETECTIONS", context)
+        return None if layer is None else held_as_found(layer, context)
+
+    @staticmethod
+    def source_value(value, layer, context):
+        """The value of DETECTIONS with such a layer in it; what else it says, as `selected only`, is kept."""
+        if layer is None or context.temporaryLayerStore().mapLayer(layer.id()) is None:
+            return value
+        if not isinstance(value, QgsProcessingFeatureSourceDefinition):
+            return layer.id()
+        changed = QgsProcessingFeatureSourceDefinition(value)
+        changed.source = QgsProperty.fromValue(layer.id())
+        return changed
+
+    def provenance(self, source, rasters, feedback) -> Provenance:
+        """Where results are from: rasters of the same run know most, else the detections say it.
+
+        Args:
+            source: the detections.
+            rasters: paths of mask and probability; those of another run are warned of.
+            feedback: of the algorithm.
+        """
+        own = of_detections(source)
+        known = [found for found in map(of_raster, rasters) if found.scene]
+        strange = [found for found in known if own.scene and key_among(source, own, [found.key]) is None]
+        for found in strange:
+            feedback.pushWarning(
+                self.tr("The rasters are of another run than the detections: {} and {}.").format(
+                    "{}, {}, {}".format(*found.key), "{}, {}, {}".format(*own.key)
+                )
+            )
+        # A table without rows does not say where it is from.
+        return next((found for found in known if found not in strange), own)
+
+    @staticmethod
+    def mask_areas(mask: str) -> Areas:
+        """Areas by the values of MASK.
+
+        Raises:
+            QgsProcessingException: it is no mask.
+        """
+        try:
+            return areas_of(mask)
+        except MaskError as error:
+            raise QgsProcessingException(str(error)) from error
