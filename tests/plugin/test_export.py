@@ -260,6 +260,8 @@ def test_rasters_of_another_run_are_noticed(run, out, tmp_path):
     other = write_run(tmp_path, tags={"SCENE": "another"}, name="other_")
     _, feedback = export({**run, "MASK": other["MASK"]}, out)
     assert any("of another run" in line for line in feedback.lines)
+    # The detections are what is handed on: it goes under their name.
+    assert (out / f"{TAGS['SCENE']}_README.txt").is_file()
 
 
 def test_what_cannot_be_exported_says_why_and_leaves_nothing(run, out, tmp_path, make_raster):
@@ -274,6 +276,8 @@ def test_what_cannot_be_exported_says_why_and_leaves_nothing(run, out, tmp_path,
     lost = write_run(tmp_path, epsg=None, name="lost_")
     with pytest.raises(QgsProcessingException, match="GeoJSON needs longitude and latitude"):
         export(lost, out)
+    with pytest.raises(QgsProcessingException, match="no mask of marine debris"):
+        export({**run, "MASK": run["PROBABILITY"]}, out)
     with pytest.raises(QgsProcessingException, match="Could not load source layer for MASK"):
         export({**run, "MASK": str(plain)}, out)
     assert list(out.iterdir()) == []

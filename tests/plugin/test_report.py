@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pypdfium2
 import pytest
+from osgeo import gdal
 from qgis import processing
 from qgis.core import (
     Qgis,
@@ -186,6 +187,39 @@ def test_without_mask_and_scene_it_says_what_it_does_not_know(run, out):
     words = re.sub(r"\s+", " ", text_of(out / "report.pdf"))
     assert "What was observed is not known: no mask was given to this report." in words
     assert any("The scene is not at hand" in line for line in feedback.lines)
+
+
+def test_a_mask_of_another_run_is_noticed_and_lends_no_name(run, out, tmp_path):
+    tags = {"SCENE": "S2B_MSIL2A_20210101T100000_N0214_R122_T30NZM", "MODEL": "another", "MODEL_SHA256": "cd" * 32}
+    other = write_run(tmp_path, tags=tags, name="other_")
+    _, feedback = report(run, out, MASK=other["MASK"])
+    assert any("of another run" in line for line in feedback.lines)
+    words = re.sub(r"\s+", " ", text_of(out / "report.pdf"))
+    assert "T36JUN · image taken 2019-04-24" in words
+    assert "T30NZM" not in words
+    assert "another" not in words
+
+
+def test_where_a_mask_says_nothing_the_detections_do(run, out, tmp_path):
+    plain = tmp_path / "plain.tif"
+    dataset = gdal.Open(run["MASK"])
+    copy = gdal.GetDriverByName("GTiff").Create(str(plain), dataset.RasterXSize, dataset.RasterYSize, 1, gdal.GDT_Byte)
+    copy.SetGeoTransform(dataset.GetGeoTransform())
+    copy.SetProjection(dataset.GetProjection())
+    copy.GetRasterBand(1).WriteArray(dataset.ReadAsArray())
+    del copy
+    _, feedback = report(run, out, MASK=str(plain))
+    words = re.sub(r"\s+", " ", text_of(out / "report.pdf"))
+    assert "T36JUN · image taken 2019-04-24" in words
+    assert "Observed: 0.85 km²" in words
+    assert not any("of another run" in line for line in feedback.lines)
+
+
+def test_a_mask_that_is_none_is_refused(run, out):
+    for path, kind in ((run["PROBABILITY"], r"1 band\(s\) of Float32"), (run["SCENE"], r"11 band\(s\) of Float32")):
+        with pytest.raises(QgsProcessingException, match=f"no mask of marine debris: it has {kind}"):
+            report(run, out, MASK=path)
+    assert list(out.iterdir()) == []
 
 
 def test_without_a_crs_it_says_so(tmp_path, out):
