@@ -24,13 +24,13 @@ from qgis.core import (
 
 from ..compat import DOUBLE, FILE, POLYGONS
 from ..results import stac
-from ..results.bundle import Staging, archive, cloud_optimized
+from ..results.bundle import Staging, archive, cloud_optimized, keep_apart, raster_files
 from ..results.fields import MEASURED
 from ..results.provenance import card_of
 from ..results.readme import readme
 from ..results.selection import CHOICES, has_place, select
 from ..results.vectors import FORMATS, ExportError, by_name, write
-from .run_inputs import ResultsAlgorithm
+from .run_inputs import ResultsAlgorithm, file_of
 
 RASTERS = ("MASK", "PROBABILITY")
 DEFAULT_FORMATS = [0, 1, 4]
@@ -104,6 +104,7 @@ class ExportAlgorithm(ResultsAlgorithm):
         # Said when it runs: what goes wrong while preparing has no message of its own in QGIS 3.22.
         self._invalid = [name for name, layer in layers.items() if parameters.get(name) and layer is None]
         self._rasters = {name.lower(): layer.source() for name, layer in layers.items() if layer is not None}
+        self._detections_file = file_of(detections)
         self._extents = [(layer.extent(), layer.crs()) for layer in layers.values() if layer is not None]
         return super().prepareAlgorithm(parameters, context, feedback)
 
@@ -125,8 +126,11 @@ class ExportAlgorithm(ResultsAlgorithm):
         selection = select(source, choice, lowest, provenance.period)
         name = _file_name(self.parameterAsString(parameters, "NAME", context) or provenance.scene or "detections")
         card = card_of(provenance.model_sha256, self.parameterAsFile(parameters, "MODEL", context))
-        with Staging(Path(self.parameterAsString(parameters, "FOLDER", context))) as staging:
-            forms = [FORMATS[number] for number in self.parameterAsEnums(parameters, "FORMATS", context)]
+        folder = Path(self.parameterAsString(parameters, "FOLDER", context))
+        forms = [FORMATS[number] for number in self.parameterAsEnums(parameters, "FORMATS", context)]
+        target = self.parameterAsFileOutput(parameters, "ZIP", context)
+        self._spare_what_is_read(folder, name, forms, target)
+        with Staging(folder) as staging:
             said = self._write_vectors(selection, forms, staging, name, feedback)
             self._write_rasters(staging, name, feedback)
             if feedback.isCanceled():
@@ -137,7 +141,6 @@ class ExportAlgorithm(ResultsAlgorithm):
             (staging.folder / f"{name}_README.txt").write_text(text, encoding="utf-8")
             files = staging.publish()
         found = self._outputs(files, name, forms, selection)
-        target = self.parameterAsFileOutput(parameters, "ZIP", context)
         if target:
             archive(Path(target), [(path, f"{name}/{path.name}") for path in files.values()])
             found["ZIP"] = target
@@ -158,6 +161,14 @@ class ExportAlgorithm(ResultsAlgorithm):
                 "Choose what Detect Marine Debris wrote."
             )
         return source
+
+    def _spare_what_is_read(self, folder, name, forms, archived):
+        """Detections saved under the scene's name are where an export into their folder would go."""
+        endings = [f".{form.ending}" for form in forms] + [f"_{kind}.tif" for kind in self._rasters]
+        targets = [folder / f"{name}{ending}" for ending in (*endings, ".stac.json", "_README.txt")]
+        read = {kind.upper(): raster_files(source) for kind, source in self._rasters.items()}
+        read["DETECTIONS"] = [self._detections_file] if self._detections_file else []
+        keep_apart([*targets, *([Path(archived)] if archived else [])], read)
 
     def _write_vectors(self, selection, forms, staging, name, feedback):
         said = []

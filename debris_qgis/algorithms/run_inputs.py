@@ -1,6 +1,6 @@
 """What the algorithms that hand on results of a run take: its detections, its rasters, and where these are from."""
 
-from qgis.core import QgsProcessingException, QgsProcessingFeatureSourceDefinition, QgsProperty
+from qgis.core import QgsProcessingException, QgsProcessingFeatureSourceDefinition, QgsProperty, QgsProviderRegistry
 
 from ..results.areas import Areas, MaskError, areas_of
 from ..results.provenance import Provenance, key_among, of_detections, of_raster
@@ -64,3 +64,10 @@ class ResultsAlgorithm(EngineAlgorithm):
             return areas_of(mask)
         except MaskError as error:
             raise QgsProcessingException(str(error)) from error
+
+
+def file_of(layer) -> str:
+    """The file that a layer is read from, without what its source says beside that; an empty text where it has none."""
+    if layer is None:
+        return ""
+    return str(QgsProviderRegistry.instance().decodeUri(layer.providerType(), layer.source()).get("path") or "")

@@ -5,13 +5,15 @@ import shutil
 import uuid
 import zipfile
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, Iterable, List, Tuple
 
 from osgeo import gdal
 
+from .quiet import opened
 from .vectors import ExportError
 
 RESAMPLING = {"mask": "NEAREST", "probability": "AVERAGE"}
+SQLITE_SIDE_FILES = ("-wal", "-shm", "-journal")
 
 
 class Staging:
@@ -39,6 +41,7 @@ class Staging:
         for path in sorted(self.folder.iterdir()):
             final = self.final / path.name
             try:
+                _drop_side_files(final)
                 os.replace(path, final)
             except OSError as error:
                 raise ExportError(f"{final} cannot be replaced ({error.strerror}): is it open elsewhere?") from error
@@ -48,6 +51,39 @@ class Staging:
     def files(self) -> List[Path]:
         """What has been written so far."""
         return sorted(path for path in self.folder.iterdir() if path.is_file())
+
+
+def _drop_side_files(final: Path) -> None:
+    """Remove what SQLite has not yet written into a GeoPackage: it would be played over the one that replaces it."""
+    if final.suffix == ".gpkg":
+        for ending in SQLITE_SIDE_FILES:
+            final.with_name(final.name + ending).unlink(missing_ok=True)
+
+
+def raster_files(source: str) -> List[str]:
+    """The files that a raster is read from, those that a virtual raster names too."""
+    dataset = opened(source)
+    return [source] if dataset is None else [source, *(dataset.GetFileList() or [])]
+
+
+def keep_apart(targets: Iterable[Path], read: Dict[str, List[str]]) -> None:
+    """Make sure that nothing that is read would be replaced, under whatever name, link or spelling it is known.
+
+    Args:
+        targets: the files that will be written.
+        read: paths by the name of the parameter that they are read for.
+
+    Raises:
+        ExportError: one would be.
+    """
+    there = [target for target in targets if target.exists()]
+    for name, paths in read.items():
+        for path in paths:
+            if any(os.path.exists(path) and os.path.samefile(path, target) for target in there):
+                raise ExportError(
+                    f"{path} would be replaced by the export, but {name} is read from it: choose another folder, or "
+                    "another name of the files."
+                )
 
 
 def cloud_optimized(kind: str, source: str, target: Path, feedback) -> None:
