@@ -1,6 +1,6 @@
 """Styles of results: a .qml beside each file, and in the user interface one group of layers for each scene."""
 
-import shutil
+from pathlib import Path
 
 from qgis.core import (
     QgsLayerTreeGroup,
@@ -13,10 +13,13 @@ from qgis.PyQt import sip
 
 from .about import STYLES
 from .presentation import present
+from .results.quiet import opened
 from .results.runs import KIND
 
 ORDER = ("clusters", "detections", "mask", "probability", "floating", "labels", "scene")
 """From top to bottom in the group."""
+MARK = "<!-- Written by Marine Debris for QGIS, which will replace this file; without this line it will not. -->"
+"""In each .qml that is written beside a result."""
 RESULTS_GROUP = "Processing/Configuration/RESULTS_GROUP_NAME"
 
 
@@ -28,7 +31,7 @@ def style_result(kind: str, path: str, result: dict, context, beside=True) -> No
         path: the file.
         result: the job's result; its scene names the group.
         context: the QgsProcessingContext.
-        beside: whether to write the .qml file.
+        beside: whether to write the .qml file; a person's own, or one that another raster would take, is never written.
     """
     if beside:
         _copy_style(kind, path)
@@ -38,13 +41,33 @@ def style_result(kind: str, path: str, result: dict, context, beside=True) -> No
 
 
 def _copy_style(kind, path):
-    """QGIS loads <file without ending>.qml by itself."""
-    stem = path.rsplit(".", 1)[0]
+    """QGIS loads <file without ending>.qml by itself: for this file, and for any other of that name."""
+    result, style = Path(path), Path(path.rsplit(".", 1)[0] + ".qml")
     try:
-        shutil.copyfile(STYLES / f"{kind}.qml", f"{stem}.qml")
+        if _is_theirs(style) or _raster_beside(result):
+            return
+        first, rest = (STYLES / f"{kind}.qml").read_text(encoding="utf-8").split("\n", 1)
+        style.write_text(f"{first}\n{MARK}\n{rest}", encoding="utf-8")
     except OSError:
         # A result without its style is still the result; the folder may have become read-only or full.
         return
+
+
+def _is_theirs(style: Path) -> bool:
+    """Whether a style is the person's: QGIS writes it anew when they save one, without the mark."""
+    return style.exists() and MARK.encode() not in style.read_bytes()[:1000]
+
+
+def _raster_beside(result: Path) -> bool:
+    """Whether another raster, as the scene itself, would take the style for its own."""
+    return any(
+        other.stem == result.stem
+        and other != result
+        and other.suffix != ".qml"
+        and other.is_file()
+        and opened(str(other)) is not None
+        for other in result.parent.iterdir()
+    )
 
 
 class _ResultLayer(QgsProcessingLayerPostProcessorInterface):

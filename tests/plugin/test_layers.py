@@ -16,6 +16,8 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
+from debris_qgis.styling import MARK
+
 from .conftest import RecordingFeedback
 
 
@@ -124,6 +126,38 @@ def test_results_of_one_name_do_not_take_each_others_style(load, scene, tmp_path
     assert "paletted" in (tmp_path / "result.qml").read_text()
     kinds = {layer.customProperty("debris/kind"): layer.renderer().type() for layer in project.mapLayers().values()}
     assert kinds == {"mask": "paletted", "detections": "graduatedSymbol"}
+
+
+def test_a_style_that_a_person_saved_stays(load, scene, project):
+    """Detections named like the scene lie beside it, and its own style is called as theirs would be."""
+    own = QgsRasterLayer(scene, "scene")
+    own.setOpacity(0.25)
+    style = Path(scene).with_suffix(".qml")
+    message, saved = own.saveNamedStyle(str(style))
+    assert saved, message
+    before = style.read_bytes()
+    load(scene, DETECTIONS=str(Path(scene).with_suffix(".gpkg")))
+    assert style.read_bytes() == before
+    assert QgsRasterLayer(scene, "scene").opacity() == 0.25
+    (layer,) = project.mapLayersByName("Detections")
+    assert layer.renderer().classAttribute() == "mean_prob"
+
+
+@pytest.mark.parametrize("ending", ["gpkg", "geojson"])
+def test_no_style_is_written_that_the_scene_would_take(load, scene, ending):
+    load(scene, DETECTIONS=str(Path(scene).with_suffix(f".{ending}")))
+    assert not Path(scene).with_suffix(".qml").exists()
+
+
+def test_a_style_of_the_plugins_own_is_written_anew(load, scene, tmp_path):
+    mask, style = tmp_path / "m.tif", tmp_path / "m.qml"
+    load(scene, MASK=str(mask))
+    ours = style.read_bytes()
+    assert MARK.encode() in ours
+    assert QgsRasterLayer(str(mask), "m").renderer().type() == "paletted"
+    style.write_bytes(ours + b"<!-- of an older version -->")
+    load(scene, MASK=str(mask))
+    assert style.read_bytes() == ours
 
 
 @pytest.mark.parametrize("ending", ["gpkg", "geojson", "shp", "fgb"])
