@@ -1,10 +1,14 @@
 """The algorithms as Processing sees them: parameters, defaults, outputs, help."""
 
+from configparser import ConfigParser
+
 import pytest
 from qgis.core import QgsProcessingParameterDefinition, QgsProcessingUtils
 
 from debris_qgis.about import ICON, version
 from debris_qgis.compat import ADVANCED
+
+from .conftest import ROOT
 
 OPTIONAL = QgsProcessingParameterDefinition.FlagOptional
 # The table of the algorithm's specification: type, default, optional, advanced.
@@ -48,6 +52,13 @@ def test_provider(provider):
     assert version() in provider.longName()
     assert ICON.is_file()
     assert not provider.icon().isNull()
+
+
+def test_the_plugin_manager_names_every_algorithm(provider):
+    metadata = ConfigParser(interpolation=None)
+    metadata.read(ROOT / "metadata.txt", encoding="utf-8")
+    about = metadata["general"]["about"]
+    assert [a.displayName() for a in provider.algorithms() if f'"{a.displayName()}"' not in about] == []
 
 
 @pytest.mark.parametrize("name", list(DETECT))
