@@ -113,7 +113,9 @@ class ExportAlgorithm(ResultsAlgorithm):
         try:
             return self._export(parameters, context, feedback)
         except ExportError as error:
-            raise QgsProcessingException(str(error)) from error
+            problem = str(error)
+        # Not from the error: its frames hold the detections, which would outlive QGIS with it.
+        raise QgsProcessingException(problem)
 
     def _export(self, parameters, context, feedback):
         for name in self._invalid:

@@ -18,7 +18,7 @@ import pystac
 import pytest
 from osgeo import gdal, ogr, osr
 from qgis import processing
-from qgis.core import QgsProcessingException, QgsVectorLayer
+from qgis.core import QgsProcessingException, QgsProject, QgsVectorLayer
 
 from debris_qgis.results.fields import decide, ensure_fields
 from debris_qgis.results.period import parse
@@ -291,7 +291,9 @@ def test_the_detections_that_are_read_are_not_replaced(named, tmp_path):
     replaced(alone, folder, match, DECISIONS=1, FORMATS=[0])
     # As the panel hands them over, with the table's name and a filter behind the file's.
     layer = QgsVectorLayer(f"{named['DETECTIONS']}|layername=detections|subset=id < 4", "detections", "ogr")
-    replaced({**alone, "DETECTIONS": named["DETECTIONS"]}, folder, match, DETECTIONS=layer, FORMATS=[0])
+    QgsProject.instance().addMapLayer(layer)
+    replaced(alone, folder, match, DETECTIONS=layer.id(), FORMATS=[0])
+    QgsProject.instance().clear()
     # By a link to their folder, and by a link to themselves.
     (tmp_path / "link").symlink_to(folder)
     replaced(alone, tmp_path / "link", match, FORMATS=[0])
