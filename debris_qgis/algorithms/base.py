@@ -1,6 +1,12 @@
 """What all algorithms share: how they look in the toolbox, and how they run an engine job."""
 
-from qgis.core import QgsProcessingAlgorithm, QgsProcessingException, QgsProcessingParameterDefinition
+from qgis.core import (
+    NULL,
+    QgsProcessingAlgorithm,
+    QgsProcessingException,
+    QgsProcessingParameterDefinition,
+    QgsProperty,
+)
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtGui import QIcon
 
@@ -83,6 +89,18 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         """The layers, opened in the same way."""
         with no_side_files():
             return super().parameterAsLayerList(parameters, name, context)
+
+    def number(self, parameters, name, context, whole=False):
+        """An optional number, or None where none is given: missing, NULL and an empty text alike.
+
+        They come from scripts, command lines and expressions, and QGIS would take the latter two for 0.
+        """
+        value = parameters.get(name)
+        if isinstance(value, QgsProperty):
+            value, _ = value.value(context.expressionContext())
+        if value in (None, NULL) or not str(value).strip():
+            return None
+        return (self.parameterAsInt if whole else self.parameterAsDouble)(parameters, name, context)
 
     def unsupported_output(self, parameters, context) -> str:
         """Which output has a file ending that the engine does not write, or an empty text."""

@@ -155,9 +155,7 @@ class DetectAlgorithm(SceneAlgorithm):
             "threshold": self.number(parameters, "THRESHOLD", context),
             "shift_to_water": self.parameterAsBool(parameters, "SHIFT_TO_WATER", context),
             "min_pixels": self.parameterAsInt(parameters, "MIN_PIXELS", context),
-            "tile_overlap": None
-            if parameters.get("TILE_OVERLAP") is None
-            else self.parameterAsInt(parameters, "TILE_OVERLAP", context),
+            "tile_overlap": self.number(parameters, "TILE_OVERLAP", context, whole=True),
             "device": self.parameterAsString(parameters, "DEVICE", context) or "auto",
         }
 

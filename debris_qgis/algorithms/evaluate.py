@@ -17,7 +17,7 @@ from qgis.core import (
 from ..compat import DOUBLE, FILE
 from .base import EngineAlgorithm
 from .detect import DEVICES
-from .labelled import LabelledData, add_band_parameters, add_data_parameters, data_problem, number
+from .labelled import LabelledData, add_band_parameters, add_data_parameters, data_problem
 
 SCORES = {
     "F1": ("F1", "f1"),
@@ -127,7 +127,7 @@ class EvaluateAlgorithm(EngineAlgorithm):
         request = {
             **data.common,
             "model": self.parameterAsString(parameters, "MODEL", context) or None,
-            "threshold": number(self, parameters, "THRESHOLD", context),
+            "threshold": self.number(parameters, "THRESHOLD", context),
             "device": self.parameterAsString(parameters, "DEVICE", context) or "auto",
         }
         if data.folder:

@@ -224,8 +224,8 @@ class LabelledData:
         self.common = {
             "positive_classes": positive,
             "bands": algorithm.parameterAsString(parameters, "BANDS", context).strip() or None,
-            "scale": number(algorithm, parameters, "SCALE", context),
-            "offset": number(algorithm, parameters, "OFFSET", context),
+            "scale": algorithm.number(parameters, "SCALE", context),
+            "offset": algorithm.number(parameters, "OFFSET", context),
         }
 
 
@@ -234,11 +234,6 @@ def _layers(algorithm, parameters, context):
     fields = algorithm.parameterAsFields(parameters, "LABEL_FIELD", context)
     rasters = algorithm.parameterAsLayerList(parameters, "RASTERS", context)
     return rasters, algorithm.parameterAsLayerList(parameters, "LABELS", context), fields[0] if fields else None
-
-
-def number(algorithm, parameters, name, context):
-    """A number, or None where it was left empty."""
-    return None if parameters.get(name) is None else algorithm.parameterAsDouble(parameters, name, context)
 
 
 def data_problem(algorithm, parameters, context) -> str:

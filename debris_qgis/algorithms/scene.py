@@ -165,10 +165,6 @@ class SceneAlgorithm(EngineAlgorithm):
                 f"The water glints (B11 {result['glint_b11']:.3f}): look at the detections with more doubt."
             )
 
-    def number(self, parameters, name, context):
-        """A number, or None where it was left empty."""
-        return None if parameters.get(name) is None else self.parameterAsDouble(parameters, name, context)
-
     def _kind_problem(self, layer):
         """What is wrong with a layer that GDAL does not open, or an empty text."""
         if layer is None or layer.providerType() == "gdal":

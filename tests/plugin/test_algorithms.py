@@ -3,7 +3,13 @@
 from configparser import ConfigParser
 
 import pytest
-from qgis.core import QgsProcessingParameterDefinition, QgsProcessingUtils
+from qgis.core import (
+    NULL,
+    QgsProcessingContext,
+    QgsProcessingParameterDefinition,
+    QgsProcessingUtils,
+    QgsProperty,
+)
 
 from debris_qgis.about import ICON, version
 from debris_qgis.compat import ADVANCED
@@ -102,3 +108,26 @@ def test_files_get_endings_that_the_engine_writes(provider):
     detect = provider.algorithm("detect")
     assert detect.parameterDefinition("MASK").defaultFileExtension() == "tif"
     assert QgsProcessingUtils.defaultVectorExtension() in ("gpkg", "geojson", "shp", "fgb")
+
+
+NOT_GIVEN = {"none": None, "NULL": NULL, "empty": "", "spaces": " ", "expression": QgsProperty.fromExpression("NULL")}
+
+
+@pytest.mark.parametrize("kind", list(NOT_GIVEN))
+def test_an_optional_number_that_is_not_given_is_no_zero(provider, kind):
+    """QGIS itself takes NULL and an empty text for 0: as a threshold that would be debris everywhere."""
+    context, seen = QgsProcessingContext(), 0
+    for algorithm in provider.algorithms():
+        for parameter in algorithm.parameterDefinitions():
+            if parameter.type() == "number" and parameter.flags() & OPTIONAL:
+                assert algorithm.number({parameter.name(): NOT_GIVEN[kind]}, parameter.name(), context) is None
+                assert algorithm.number({}, parameter.name(), context) is None
+                seen += 1
+    assert seen >= 7
+
+
+@pytest.mark.parametrize("value", [0, "0", "0.0", QgsProperty.fromExpression("1 - 1")])
+def test_an_optional_number_may_be_zero(provider, value):
+    algorithm, context = provider.algorithm("detect"), QgsProcessingContext()
+    assert algorithm.number({"THRESHOLD": value}, "THRESHOLD", context) == 0
+    assert algorithm.number({"TILE_OVERLAP": value}, "TILE_OVERLAP", context, whole=True) == 0

@@ -14,6 +14,7 @@ import pytest
 from osgeo import gdal
 from qgis import processing
 from qgis.core import (
+    NULL,
     QgsApplication,
     QgsProcessingContext,
     QgsProcessingException,
@@ -23,6 +24,7 @@ from qgis.core import (
     QgsProcessingModelOutput,
     QgsProcessingModelParameter,
     QgsProcessingParameterRasterLayer,
+    QgsProperty,
     QgsRasterLayer,
     QgsVectorLayer,
 )
@@ -89,6 +91,12 @@ def test_fields(detect, scene):
 
 def test_a_layer_object_is_taken_as_input(detect, scene):
     assert detect(QgsRasterLayer(scene, "layer"))["DETECTION_COUNT"] == 3
+
+
+@pytest.mark.parametrize("value", ["", NULL, QgsProperty.fromExpression("NULL")], ids=["empty", "NULL", "expression"])
+def test_numbers_left_empty_are_those_of_the_model_and_the_file(detect, scene, value):
+    result = detect(scene, THRESHOLD=value, TILE_OVERLAP=value, SCALE=value, OFFSET=value)
+    assert (result["DETECTION_COUNT"], result["DEBRIS_AREA_M2"]) == (3, 800)
 
 
 def test_scripts_get_no_probability_unless_they_ask(scene, toy_model, feedback):
