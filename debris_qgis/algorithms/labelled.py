@@ -1,8 +1,6 @@
 """Labelled data as parameters: a folder in MARIDA's layout, or rasters with class rasters or polygons.
 
-Layers are taken apart in the main thread, into files that the engine can open: what only QGIS can read (a temporary
-layer, a database, a layer with a filter or with edits that are not saved) is written to a GeoPackage first, in its own
-CRS; the engine brings it to the raster's.
+Layers are taken apart in the main thread, into files that the engine can open.
 """
 
 import os
@@ -17,15 +15,13 @@ from qgis.core import (
     QgsProcessingParameterNumber,
     QgsProcessingParameterString,
     QgsProcessingUtils,
-    QgsProject,
-    QgsProviderRegistry,
     QgsRasterLayer,
-    QgsVectorFileWriter,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..compat import ANY_LAYERS, DOUBLE, FOLDER, NUMERIC_FIELD, POLYGON_GEOMETRY, RASTERS
+from .polygon_files import PolygonFileError, polygon_file
 
 CLASS_LIST = re.compile(r"\s*\d+\s*([,;\s]\s*\d+\s*)*")
 
@@ -121,7 +117,10 @@ def label_source(layer: QgsMapLayer, folder=None) -> tuple:
     _check_labels(layer)
     if isinstance(layer, QgsRasterLayer):
         return raster_path(layer), None
-    return _stored(layer) or (_exported(layer, folder), None)
+    try:
+        return polygon_file(layer, "labels", folder)
+    except PolygonFileError as error:
+        raise LabelledDataError(str(error)) from error
 
 
 def _check_labels(layer):
@@ -135,33 +134,6 @@ def _check_labels(layer):
         raise LabelledDataError(
             tr("The layer {} has no CRS, so it is not known where its polygons lie: assign one.").format(layer.name())
         )
-
-
-def _stored(layer):
-    """Path and layer name where the file holds just what the layer shows, else None."""
-    if layer.providerType() != "ogr" or layer.subsetString() or layer.isModified():
-        return None
-    parts = QgsProviderRegistry.instance().decodeUri("ogr", layer.source())
-    path, name = parts.get("path"), parts.get("layerName") or None
-    if not path or not os.path.isfile(path) or parts.get("layerId") not in (None, ""):
-        return None
-    # A CRS that the person has given to the layer, and the file does not know, would be lost.
-    own = QgsVectorLayer(layer.source(), "own", "ogr").crs()
-    return (os.path.abspath(path), name) if own == layer.crs() else None
-
-
-def _exported(layer, folder):
-    path = os.path.join(folder, "labels.gpkg") if folder else QgsProcessingUtils.generateTempFilename("labels.gpkg")
-    options = QgsVectorFileWriter.SaveVectorOptions()
-    options.driverName = "GPKG"
-    options.layerName = "labels"
-    # A field of the name fid that is not unique would make the writing fail; the engine needs no feature ids.
-    options.layerOptions = ["FID=debris_fid"]
-    context = QgsProject.instance().transformContext()
-    answer = QgsVectorFileWriter.writeAsVectorFormatV3(layer, path, context, options)
-    if answer[0] != QgsVectorFileWriter.WriterError.NoError:
-        raise LabelledDataError(tr("The polygons of {} cannot be written: {}").format(layer.name(), answer[1]))
-    return path
 
 
 def check_sources(rasters, labels, field) -> None:

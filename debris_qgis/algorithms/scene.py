@@ -12,21 +12,19 @@ from qgis.core import (
     QgsProcessingParameterNumber,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterString,
-    QgsProcessingUtils,
     QgsRasterLayer,
 )
 
 from ..about import version
 from ..compat import DOUBLE, FILE, INTEGER, POLYGONS, RASTERS
 from .base import EngineAlgorithm
+from .polygon_files import PolygonFileError, polygon_file
 
 LEVELS = ("auto", "L1C", "L2A", "Rayleigh-corrected")
 MASKS = ("auto", "image", "none")
 BANDS = re.compile(r"\s*\w+\s*=\s*[1-9]\d*(\s*[,;\s]\s*\w+\s*=\s*[1-9]\d*)*\s*")
 SINGLE_BANDS = (".jp2", ".tif", ".tiff")
 PRODUCT_FILTER = "Products (*.zip *.xml *.nc *.jp2 *.tif *.tiff *.json)"
-# Formats of polygons that the engine reads as they are; QGIS writes any other kind of layer into the first.
-POLYGON_FORMATS = ["gpkg", "shp", "geojson", "fgb"]
 
 
 class SceneAlgorithm(EngineAlgorithm):
@@ -133,8 +131,8 @@ class SceneAlgorithm(EngineAlgorithm):
             "product": _product(product),
             "extent": None if extent.isNull() else corners,
             "extent_crs": crs.toWkt() if product and crs.isValid() and not extent.isNull() else None,
-            "area": self._place(parameters, "AREA", context, feedback),
-            "water": self._place(parameters, "WATER", context, feedback),
+            "area": self._place(parameters, "AREA", context),
+            "water": self._place(parameters, "WATER", context),
         }
         return super().prepareAlgorithm(parameters, context, feedback)
 
@@ -182,16 +180,17 @@ class SceneAlgorithm(EngineAlgorithm):
         source = layer.source().split("|option:")[0]
         return os.path.abspath(source) if os.path.exists(source) else source
 
-    def _place(self, parameters, name, context, feedback):
-        """A path to a person's layer, written to a file where it is in none that the engine reads."""
+    def _place(self, parameters, name, context):
+        """A path to a person's layer, as QGIS shows it."""
         layer = self.parameterAsLayer(parameters, name, context)
         if layer is None:
             return None
         if isinstance(layer, QgsRasterLayer):
             return self._input(layer)
-        path, inner = QgsProcessingUtils.convertToCompatibleFormatAndLayerName(
-            layer, False, name.lower(), POLYGON_FORMATS, POLYGON_FORMATS[0], context, feedback
-        )
+        try:
+            path, inner = polygon_file(layer, name.lower())
+        except PolygonFileError as error:
+            raise QgsProcessingException(str(error)) from error
         return f"{path}|layername={inner}" if inner else path
 
 

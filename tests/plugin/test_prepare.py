@@ -9,12 +9,16 @@ import pytest
 from osgeo import gdal
 from qgis import processing
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransformContext,
     QgsFeature,
     QgsGeometry,
     QgsProcessingException,
     QgsRasterLayer,
     QgsRectangle,
+    QgsVectorFileWriter,
     QgsVectorLayer,
+    QgsVectorLayerUtils,
 )
 
 from .conftest import ROOT, RecordingFeedback
@@ -107,6 +111,42 @@ def test_layers_drawn_in_qgis_say_where_to_look(products, toy_model, out, projec
     assert (mask[:, :30] == 3).all()
     assert (mask[:, 30:66] < 2).all()
     assert (mask == 1).sum() == 6
+
+
+def _saved(layer, path):
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    QgsVectorFileWriter.writeAsVectorFormatV3(layer, str(path), QgsCoordinateTransformContext(), options)
+    return QgsVectorLayer(str(path), path.stem, "ogr")
+
+
+@pytest.mark.parametrize("name", ["AREA", "WATER"])
+def test_polygons_drawn_but_not_saved_count(products, toy_model, out, tmp_path, name):
+    """A person looks at two rectangles; the file holds one until the layer's edits are saved."""
+    layer = _saved(rectangle(0, 0, 40, 120), tmp_path / "drawn.gpkg")
+    layer.startEditing()
+    drawn = next(rectangle(80, 0, 120, 120).getFeatures()).geometry()
+    # As QGIS makes a feature that is drawn: its id is the text "Autogenerate" until it is saved.
+    assert layer.addFeature(QgsVectorLayerUtils.createFeature(layer, drawn))
+    detect(next(products.glob("*.SAFE")), toy_model, out, **{name: layer}, SHORE=0, MASKS="none")
+    layer.rollBack()
+    seen = read(out / "mask.tif") < 2
+    assert seen[:, :40].all()
+    assert seen[:, 80:].all()
+    assert not seen[:, 40:80].any()
+
+
+def test_a_filter_and_a_crs_set_in_qgis_count(products, toy_model, out, tmp_path):
+    nowhere = rectangle(0, 0, 40, 120)
+    nowhere.setCrs(QgsCoordinateReferenceSystem())
+    layer = _saved(nowhere, tmp_path / "drawn.gpkg")
+    layer.setCrs(QgsCoordinateReferenceSystem("EPSG:32616"))
+    detect(next(products.glob("*.SAFE")), toy_model, out, AREA=layer, MASKS="none")
+    assert (read(out / "mask.tif")[0] < 2).sum() == 40
+    both = _saved(rectangle(0, 0, 40, 120), tmp_path / "both.gpkg")
+    both.dataProvider().addFeature(next(rectangle(80, 0, 120, 120).getFeatures()))
+    both.setSubsetString("fid = 2")
+    detect(next(products.glob("*.SAFE")), toy_model, out, AREA=both, MASKS="none")
+    assert (read(out / "mask.tif")[0] < 2).nonzero()[0].min() == 80
 
 
 def test_extent_of_a_product_in_another_crs(products, toy_model, out):

@@ -130,7 +130,7 @@ def test_labels_mean_the_same_as_class_raster_and_as_polygons(raster, make_raste
 
 def test_a_layer_is_handed_over_as_qgis_shows_it(tmp_path):
     """Straight from its file; but with a filter, or edits not saved, as a copy of what is seen."""
-    from qgis.core import QgsVectorFileWriter
+    from qgis.core import QgsVectorFileWriter, QgsVectorLayerUtils
 
     source, path = polygons(), str(tmp_path / "labels.gpkg")
     options = QgsVectorFileWriter.SaveVectorOptions()
@@ -146,8 +146,16 @@ def test_a_layer_is_handed_over_as_qgis_shows_it(tmp_path):
     stored.startEditing()
     stored.deleteFeature(1)
     copy, _ = label_source(stored)
+    assert QgsVectorLayer(copy, "copy", "ogr").featureCount() == 49
+    shape = next(stored.getFeatures()).geometry()
+    # As QGIS makes a feature that is drawn: its id is the text "Autogenerate" until it is saved.
+    stored.addFeature(QgsVectorLayerUtils.createFeature(stored, shape, {stored.fields().indexOf("class"): 7}))
+    copy, _ = label_source(stored)
     again = QgsVectorLayer(copy, "copy", "ogr")
-    assert again.featureCount() == 49
+    assert [feature["class"] for feature in again.getFeatures()] == [
+        feature["class"] for feature in stored.getFeatures()
+    ]
+    assert again.featureCount() == 50
     assert again.crs() == stored.crs()
     stored.rollBack()
 
