@@ -22,7 +22,7 @@ import rasterio.shutil
 from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window as RasterWindow
 
@@ -102,8 +102,9 @@ class Scene:
         scaling: Scaling,
         window: Window,
         name: str,
+        crs: CRS | None = None,
     ) -> None:
-        """Take a dataset, and the number of each band in it, by name, in the order wanted."""
+        """Take a dataset, and the number of each band in it, by name, in the order wanted; `crs` instead of its own."""
         self.name = name
         self.bands = tuple(bands)
         self.scaling = scaling
@@ -111,7 +112,8 @@ class Scene:
         self._dataset = dataset
         self._indexes = indexes = list(bands.values())
         self._window = window
-        self.grid = Grid(dataset.width, dataset.height, _transform(dataset), dataset.crs).part(window)
+        self._crs = crs
+        self.grid = _grid(dataset, crs).part(window)
         # A mask beside the file or an alpha band (which GDAL takes for a mask only in rasters of few bands); a no-data
         # tag is compared with the numbers that are read anyway.
         flags = dataset.mask_flag_enums[indexes[0] - 1]
@@ -124,13 +126,18 @@ class Scene:
         places = [self.bands.index(band) for band in bands]
         scaling = Scaling(self.scaling.scale[places], self.scaling.offset[places], self.scaling.source)
         numbers = {band: self._indexes[place] for band, place in zip(bands, places, strict=True)}
-        return Scene(self._dataset, numbers, scaling, self._window, self.name)
+        return Scene(self._dataset, numbers, scaling, self._window, self.name, self._crs)
 
     def cut(self, window: Window) -> Scene:
         """A part of the scene as a scene of its own."""
         place = Window(window.row + self._window.row, window.col + self._window.col, window.height, window.width)
         numbers = dict(zip(self.bands, self._indexes, strict=True))
-        return Scene(self._dataset, numbers, self.scaling, place, self.name)
+        return Scene(self._dataset, numbers, self.scaling, place, self.name, self._crs)
+
+    @property
+    def stored_grid(self) -> Grid:
+        """The grid with the file's own CRS, which files made from it have, whatever CRS is meant here."""
+        return Grid(self.grid.width, self.grid.height, self.grid.transform, self._dataset.crs)
 
     def read(self, window: Window) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Reflectance, float32 (bands, height, width), and what was observed, bool (height, width).
@@ -198,11 +205,12 @@ def open_scene(
     offset: float | None = None,
     extent: Sequence[float] | None = None,
     extent_crs: str | None = None,
+    crs: CRS | None = None,
     name: str | None = None,
 ) -> Iterator[Scene]:
     """Open a raster as reflectance of `bands`, matched by name, or by `mapping` (band numbers from 1).
 
-    `name` is the scene's where the path is the text of a virtual raster.
+    `name` is the scene's where the path is the text of a virtual raster; `crs` holds whatever the file says.
 
     Raises:
         RasterError: the file is missing, is no raster, has a rotated grid, or lies beside the extent.
@@ -219,13 +227,13 @@ def open_scene(
             )
         labels = [_label(dataset, index) for index in usable]
         indexes = [usable[number - 1] for number in match_bands(bands, labels, mapping)]
-        whole = Grid(dataset.width, dataset.height, _transform(dataset), dataset.crs)
+        whole = _grid(dataset, crs)
         if extent is not None and extent_crs:
             extent = _reprojected(extent, extent_crs, whole.crs)
         window = whole.window(extent) if extent is not None else Window(0, 0, whole.height, whole.width)
         numbers = dict(zip(bands, indexes, strict=True))
         shown = name or scene_name(path)
-        unscaled = Scene(dataset, numbers, Scaling.identity(len(indexes)), window, shown)
+        unscaled = Scene(dataset, numbers, Scaling.identity(len(indexes)), window, shown, crs)
         scaling = choose_scaling(
             dataset.dtypes[indexes[0] - 1],
             [dataset.scales[index - 1] for index in indexes],
@@ -234,7 +242,7 @@ def open_scene(
             offset,
             unscaled.sample(),
         )
-        yield Scene(dataset, numbers, scaling, window, shown)
+        yield Scene(dataset, numbers, scaling, window, shown, crs)
 
 
 def _reprojected(extent: Sequence[float], crs: str, target: CRS | None) -> Sequence[float]:
@@ -243,7 +251,7 @@ def _reprojected(extent: Sequence[float], crs: str, target: CRS | None) -> Seque
         raise RasterError("The raster has no CRS, so an extent in another cannot be laid on it: assign one.")
     try:
         return [float(side) for side in transform_bounds(CRS.from_user_input(crs), target, *extent)]
-    except (CRSError, RasterioError) as error:
+    except (ValueError, RasterioError) as error:
         raise RasterError(f"The extent cannot be brought into the raster's CRS: {error}") from error
 
 
@@ -270,9 +278,10 @@ def _check_grid(path: str, transform: Affine) -> None:
         )
 
 
-def _transform(dataset: rasterio.DatasetReader) -> Affine:
-    """The dataset's transform; rows go down from 0 where it has none, as QGIS draws such a raster."""
-    return Affine(1, 0, 0, 0, -1, 0) if dataset.transform.is_identity else dataset.transform
+def _grid(dataset: rasterio.DatasetReader, crs: CRS | None) -> Grid:
+    """The dataset's grid; without a transform rows go down from 0, as QGIS draws such a raster."""
+    transform = Affine(1, 0, 0, 0, -1, 0) if dataset.transform.is_identity else dataset.transform
+    return Grid(dataset.width, dataset.height, transform, dataset.crs if crs is None else crs)
 
 
 def _label(dataset: rasterio.DatasetReader, index: int) -> BandLabel:

@@ -25,6 +25,9 @@ class SceneRequest:
     bands: str | None = option(None, text="band numbers, as B1=1,B2=2,…; else bands are found by name")
     scale: float | None = option(None, text="reflectance = stored number x scale + offset; else from the file")
     offset: float | None = option(None, text="see scale; in reflectance, so -0.1 for baselines 04.00 and later")
+    crs: str | None = option(
+        None, text="the raster's CRS (EPSG:32630, WKT) where the file has none, or another one is meant"
+    )
     extent: tuple[float, float, float, float] | None = option(
         None, text="west,south,east,north in the raster's CRS: look only there"
     )
@@ -42,6 +45,8 @@ class SceneRequest:
     def __post_init__(self) -> None:
         if bool(self.input) == bool(self.product):
             raise RequestError("Name one of input (a raster) and product (a Sentinel-2 product).")
+        if self.product and self.crs:
+            raise RequestError("A product tells its own CRS: leave crs empty.")
         choice("level", self.level, LEVELS)
         choice("masks", self.masks, MASKS)
         within("shore", self.shore, 0, 100)

@@ -128,6 +128,7 @@ class SceneAlgorithm(EngineAlgorithm):
         corners = [extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum()]
         self._scene = {
             "input": self._input(layer) if layer else None,
+            "crs": _crs_set_by_hand(layer) if layer else None,
             "product": _product(product),
             "extent": None if extent.isNull() else corners,
             "extent_crs": crs.toWkt() if product and crs.isValid() and not extent.isNull() else None,
@@ -197,6 +198,14 @@ class SceneAlgorithm(EngineAlgorithm):
 def square_km(value):
     """An area in m² as text."""
     return "unknown" if value is None else f"{value / 1e6:,.3f} km²"
+
+
+def _crs_set_by_hand(layer):
+    """The CRS that a person has given to a raster and its file does not know, else None."""
+    crs = layer.crs()
+    if not crs.isValid() or crs == layer.dataProvider().crs():
+        return None
+    return crs.authid() if crs.authid().startswith("EPSG:") else crs.toWkt()
 
 
 def without_folder(parameters):

@@ -64,7 +64,7 @@ def open_guides(source: Source, request: DetectRequest | PrepareRequest, stack: 
     beside = _beside(source) if request.masks == "auto" else None
     if beside:
         log.info("Land and cloud: from %s.", beside.name)
-        stored = stack.enter_context(open_aligned(str(beside), grid, keep_nodata=True))
+        stored = stack.enter_context(open_aligned(str(beside), source.scene.stored_grid, keep_nodata=True))
         return Guides(stored=stored, water=water, area=area)
     clouds, cirrus = _clouds(source, stack)
     text = product.scene_classification_vrt() if product and request.masks == "auto" else None

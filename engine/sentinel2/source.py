@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from rasterio.crs import CRS
+
 from engine.bands import parse_mapping
 from engine.errors import RequestError
 from engine.jobs import DetectRequest, PrepareRequest
@@ -74,12 +76,16 @@ def open_source(request: DetectRequest | PrepareRequest, bands: Sequence[str]) -
     }  # fmt: skip
     if given is None:
         mapping = parse_mapping(request.bands) if request.bands else None
-        path = request.input or ""
-        with open_scene(path, bands, mapping=mapping, **options) as scene:  # type: ignore[arg-type]
+        path, crs = request.input or "", _crs(request.crs)
+        with open_scene(path, bands, mapping=mapping, crs=crs, **options) as scene:  # type: ignore[arg-type]
+            if crs is not None and crs != scene.stored_grid.crs:
+                log.info("The raster's CRS is taken to be %s, which its file does not say.", crs.to_string())
             yield Source(scene, None, path, _raster_tags(scene, request.level))
         return
     if request.bands:
         raise RequestError("BANDS numbers the bands of a raster; a product's bands have names. Leave BANDS empty.")
+    if request.crs:
+        log.warning("%s tells its own CRS, which is taken.", given[0])
     product = _at_level(open_product(given[0] if len(given) == 1 else given), request)
     text = product.as_vrt(bands)
     with open_scene(text, bands, name=product.product_id, **options) as scene:  # type: ignore[arg-type]
@@ -92,6 +98,16 @@ def _product_paths(request: DetectRequest | PrepareRequest) -> tuple[str, ...] |
     if request.product:
         return request.product
     return (request.input,) if request.input and is_product(request.input) else None
+
+
+def _crs(text: str | None) -> CRS | None:
+    if not text:
+        return None
+    try:
+        return CRS.from_user_input(text)
+    except ValueError as error:
+        # CRSError is one; numbers that are none raise the bare kind.
+        raise RequestError(f"crs is {text!r}, which cannot be understood ({error}): give EPSG:… or WKT.") from error
 
 
 def _at_level(product: Product, request: DetectRequest | PrepareRequest) -> Product:

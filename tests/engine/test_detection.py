@@ -207,6 +207,36 @@ def test_small_scenes(detector: Detector, make_raster, water: Water, size: tuple
     assert detector.raster("mask")[0, -1] == 1
 
 
+def test_a_crs_for_a_raster_that_has_none(detector: Detector, make_raster, scene: np.ndarray) -> None:
+    result = detector(make_raster(scene, crs=None), crs="EPSG:32630")
+    assert (result.observed_area_m2, result.debris_area_m2) == (scene[0].size * 100, result.debris_pixels * 100)
+    for name in ("mask", "probability"):
+        with rasterio.open(detector.folder / f"{name}.tif") as out:
+            assert out.crs.to_epsg() == 32630
+    assert "32630" in str(pyogrio.raw.read(detector.vector)[0]["crs"])
+
+
+def test_a_crs_that_is_asked_for_holds_whatever_the_file_says(
+    detector: Detector, make_raster, scene: np.ndarray, caplog
+) -> None:
+    caplog.set_level("INFO")
+    wkt = rasterio.crs.CRS.from_epsg(32631).to_wkt()
+    west, north = 500000, 600000
+    result = detector(make_raster(scene), crs=wkt, extent=(west, north - 100, west + 200, north))
+    with rasterio.open(detector.folder / "mask.tif") as out:
+        assert (out.crs.to_epsg(), out.shape) == (32631, (10, 20))
+    assert result.observed_area_m2 == 200 * 100
+    assert "taken to be EPSG:32631" in caplog.text
+
+
+def test_a_crs_that_nobody_understands(detector: Detector, make_raster, scene: np.ndarray) -> None:
+    with pytest.raises(RequestError, match="crs is 'EPSG:nowhere', which cannot be understood"):
+        detector(make_raster(scene), crs="EPSG:nowhere")
+    assert list(detector.folder.iterdir()) == []
+    with pytest.raises(RequestError, match="A product tells its own CRS"):
+        DetectRequest(product=("a.zip",), mask="m.tif", crs="EPSG:32630")
+
+
 @pytest.mark.filterwarnings("ignore:The given matrix is equal to Affine.identity")
 def test_no_crs_works_and_areas_are_unknown(detector: Detector, make_raster, scene: np.ndarray, caplog) -> None:
     result = detector(make_raster(scene, crs=None, transform=Affine.identity()))

@@ -112,6 +112,17 @@ def test_detect_takes_what_was_prepared(tmp_path: Path, toy_model: Path) -> None
     assert run(DetectRequest(input=prepared.output, **options)).debris_pixels == 0
 
 
+def test_the_mask_that_was_prepared_counts_whatever_crs_is_meant(tmp_path: Path, toy_model: Path) -> None:
+    safe = write_l1c(tmp_path, top_of_atmosphere(scene()))
+    prepared = prepare(tmp_path, safe)
+    found = run(
+        DetectRequest(input=prepared.output, mask=str(tmp_path / "m.tif"), model=str(toy_model), crs="EPSG:32617")
+    )
+    assert found.land_area_m2 == prepared.land_area_m2 > 0
+    with rasterio.open(tmp_path / "m.tif") as written:
+        assert written.crs.to_epsg() == 32617
+
+
 def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
     safe = write_l1c(tmp_path, top_of_atmosphere(scene()))
     before = sorted(path.name for path in tmp_path.iterdir())

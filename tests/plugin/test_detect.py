@@ -16,6 +16,7 @@ from qgis import processing
 from qgis.core import (
     NULL,
     QgsApplication,
+    QgsCoordinateReferenceSystem,
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingModelAlgorithm,
@@ -328,6 +329,39 @@ def test_no_crs_works_and_areas_are_unknown(detect, make_raster, water):
     assert result["DETECTION_COUNT"] == 1
     assert "DEBRIS_AREA_M2" not in result
     assert any("areas are unknown" in line for line in feedback.lines)
+
+
+def _areas_and_crs(result):
+    mask, found = QgsRasterLayer(result["MASK"], "m"), QgsVectorLayer(result["DETECTIONS"], "d", "ogr")
+    return result.get("DEBRIS_AREA_M2"), mask.crs().authid(), found.crs().authid()
+
+
+def test_a_crs_set_in_qgis_is_that_of_the_scene(detect, make_raster, water, out):
+    """What *Set CRS of Layer* does stays in QGIS: the file still has none, or another."""
+    array = water(20, 20)
+    array[B8, 3, 3] = 0.3
+    bare = QgsRasterLayer(make_raster(array, name="bare.tif", epsg=None), "bare")
+    bare.setCrs(QgsCoordinateReferenceSystem("EPSG:32630"))
+    assert _areas_and_crs(detect(bare)) == (100, "EPSG:32630", "EPSG:32630")
+    other = QgsRasterLayer(make_raster(array, name="other.tif"), "other")
+    other.setCrs(QgsCoordinateReferenceSystem("EPSG:32631"))
+    feedback = RecordingFeedback()
+    result = detect(other, feedback, EXTENT="500000,500100,599900,600000 [EPSG:32631]")
+    assert _areas_and_crs(result) == (100, "EPSG:32631", "EPSG:32631")
+    assert read(result["MASK"]).shape == (10, 10)
+    assert any("taken to be EPSG:32631" in line for line in feedback.lines)
+    own = QgsCoordinateReferenceSystem.fromProj("+proj=laea +lat_0=5 +lon_0=-3 +datum=WGS84 +units=m")
+    bare.setCrs(own)
+    detect(bare)
+    assert QgsRasterLayer(str(out / "mask.tif"), "m").crs().toProj().startswith("+proj=laea +lat_0=5 +lon_0=-3")
+
+
+def test_what_the_file_says_is_left_to_it(provider, make_raster, water):
+    """Nothing is said of the CRS where QGIS knows no more than the file, as of all that is named by its path."""
+    algorithm, context = provider.algorithm("detect"), QgsProcessingContext()
+    for path in (make_raster(water(20, 20)), make_raster(water(20, 20), name="bare.tif", epsg=None)):
+        assert algorithm.prepareAlgorithm({"INPUT": path}, context, RecordingFeedback())
+        assert algorithm.scene_request({"INPUT": path}, context)["crs"] is None
 
 
 def test_check_engine_answers_within_two_seconds(engine_python):

@@ -196,6 +196,15 @@ def test_prepare_then_detect(products, toy_model, out):
     assert again["NOT_OBSERVED_AREA_M2"] == result["LAND_AREA_M2"]
 
 
+def test_a_crs_set_in_qgis_counts_in_what_is_prepared(make_raster, water, out):
+    layer = QgsRasterLayer(make_raster(water(20, 20), epsg=None), "bare")
+    layer.setCrs(QgsCoordinateReferenceSystem("EPSG:32630"))
+    parameters = {"INPUT": layer, "OUTPUT": str(out / "s.tif"), "QUALITY": str(out / "q.tif")}
+    result = processing.run("debris:prepare", parameters, feedback=RecordingFeedback())
+    assert [QgsRasterLayer(result[name], name).crs().authid() for name in ("OUTPUT", "QUALITY")] == ["EPSG:32630"] * 2
+    assert result["WATER_AREA_M2"] == 20 * 20 * 100
+
+
 def test_prepared_scenes_may_be_temporary(products, toy_model, project):
     prepared = processing.run(
         "debris:prepare",
