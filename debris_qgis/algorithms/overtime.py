@@ -21,19 +21,21 @@ from qgis.core import (
 from ..compat import DOUBLE, POLYGONS, RASTERS, REAL, TEXT, WHOLE
 from ..presentation import TemporalLayer
 from ..results.areas import areas_of
+from ..results.clean_dates import Mask, Table, masks_of_empty
 from ..results.corrections import common_crs
 from ..results.fields import is_detections
 from ..results.overtime_page import page, write_table
-from ..results.period import iso
+from ..results.period import iso, parse
 from ..results.persistence import OverTimeError, date_of, group, patches_of, time_of
-from ..results.provenance import of_raster
+from ..results.provenance import of_detections, of_raster
 from ..results.shown import as_found
 from .base import EngineAlgorithm
 
 HELP = """<p>Puts several dates of one place side by side: how much suspected debris on each date, how much was
 observed then, and where detections lie within reach of those of other dates.</p>
 <p><b>Detections</b>: one layer a date, as Detect Marine Debris wrote them; <b>masks</b> of the same runs say how much
-was observed. The time comes from the scene's metadata, else from a date in the layer's name.</p>
+was observed. The time comes from the scene's metadata, else from a date in the layer's name. A layer without any
+detections is a date as well: its mask, told by name, folder or order, says when it was and what was observed.</p>
 <p><b>Reach</b>: detections of different dates within this distance are one group. Things drift: a group is a place
 where something is found again, not proof that it is the same thing.</p>
 <p>The layers have their times set for QGIS's temporal controller. What was rejected does not count.</p>"""
@@ -68,8 +70,11 @@ class OverTimeAlgorithm(EngineAlgorithm):
 
     def prepareAlgorithm(self, parameters, context, feedback):  # noqa: N802
         """Take copies of the layers in the main thread: a layer must not be touched in another."""
-        self._tables = [as_found(layer) for layer in self.parameterAsLayerList(parameters, "DETECTIONS", context)]
-        self._masks = [layer.source() for layer in self.parameterAsLayerList(parameters, "MASKS", context) or []]
+        tables = self.parameterAsLayerList(parameters, "DETECTIONS", context)
+        masks = self.parameterAsLayerList(parameters, "MASKS", context) or []
+        self._groups = [_group_of(layer, context.project()) for layer in tables]
+        self._tables = [as_found(layer) for layer in tables]
+        self._masks = [(layer.source(), _group_of(layer, context.project())) for layer in masks]
         return super().prepareAlgorithm(parameters, context, feedback)
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
@@ -117,16 +122,42 @@ class OverTimeAlgorithm(EngineAlgorithm):
         wrong = next((layer for layer in self._tables if not is_detections(layer)), None)
         if wrong is not None:
             raise OverTimeError(f"{wrong.name()} is no table of detections: choose what Detect Marine Debris wrote.")
-        rasters = {path: of_raster(path) for path in self._masks}
+        masks = [Mask(path, of_raster(path), group) for path, group in self._masks]
         timed = []
-        for layer in self._tables:
-            period, provenance = time_of(layer, list(rasters.values()))
-            mask = next((path for path, known in rasters.items() if known.scene and known.key == provenance.key), None)
-            timed.append((period, layer, date_of(layer, period, provenance, areas_of(mask) if mask else None)))
+        for layer, mask in zip(self._tables, self._masks_of_tables(masks, feedback)):
+            period, provenance = _time(layer, mask, masks)
+            timed.append((period, layer, date_of(layer, period, provenance, areas_of(mask.path) if mask else None)))
         timed.sort(key=lambda entry: entry[0].begin)
         crs = common_crs(self._tables)
         patches = [patch for number, (_, layer, _) in enumerate(timed) for patch in patches_of(layer, number, crs)]
         return [date for _, _, date in timed], patches, crs
+
+    def _masks_of_tables(self, masks, feedback):
+        """The mask of each table, or None.
+
+        Raises:
+            OverTimeError: without its mask, a table would have no date.
+        """
+        tables = [_table(layer, group) for layer, group in zip(self._tables, self._groups)]
+        paired = masks_of_empty(tables, masks)
+        found = []
+        for number, table in enumerate(tables):
+            if table.own is not None:
+                found.append(next((m for m in masks if m.known.scene and m.known.key == table.own.key), None))
+                continue
+            found.append(masks[paired[number]] if number in paired else None)
+            if masks and number not in paired:
+                self._say_unclear(table, feedback)
+        return found
+
+    def _say_unclear(self, table, feedback):
+        text = self.tr(
+            "{} holds no detections, so nothing in it names its scene, and which of the masks is its own is not clear: "
+            "give one mask for each layer, in the same order, or name both files alike."
+        ).format(table.name)
+        if not (parse(table.name) or parse(table.path)):
+            raise OverTimeError(text)
+        feedback.pushWarning(text)
 
     def _sink(self, parameters, name, context, crs, fields, rows):
         sink, target = self.parameterAsSink(parameters, name, context, fields, QgsWkbTypes.Type.MultiPolygon, crs)
@@ -145,6 +176,29 @@ class OverTimeAlgorithm(EngineAlgorithm):
             details = context.layerToLoadOnCompletionDetails(target)
             details.setPostProcessor(TemporalLayer.new())
         return target
+
+
+def _table(layer, group) -> Table:
+    has_rows = next(layer.getFeatures(), None) is not None
+    return Table(layer.name(), layer.source().split("|")[0], of_detections(layer) if has_rows else None, group)
+
+
+def _time(layer, mask, masks):
+    """When a layer's scene was taken, and what is known of it.
+
+    Raises:
+        OverTimeError: nothing tells.
+    """
+    if mask is not None and next(layer.getFeatures(), None) is None:
+        return mask.known.period or time_of(layer, [])[0], mask.known
+    return time_of(layer, [each.known for each in masks])
+
+
+def _group_of(layer, project) -> str:
+    """What tells the group of layers that one stands in from others; an empty text where it stands in none."""
+    node = project.layerTreeRoot().findLayer(layer.id()) if project is not None else None
+    parent = node.parent() if node is not None else None
+    return ",".join(parent.findLayerIds()) if parent is not None and parent.parent() is not None else ""
 
 
 def _fields(*kinds) -> QgsFields:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from qgis import processing
-from qgis.core import QgsDateTimeRange, QgsProcessingContext, QgsProcessingException, QgsVectorLayer
+from qgis.core import QgsDateTimeRange, QgsProcessingContext, QgsProcessingException, QgsRasterLayer, QgsVectorLayer
 from qgis.PyQt.QtCore import QDate, QDateTime, Qt, QTime
 
 from debris_qgis.results.fields import decide, ensure_fields
@@ -162,3 +162,102 @@ def test_masks_are_not_needed(runs, out):
     with open(result["TABLE"], encoding="utf-8", newline="") as stream:
         assert [row["observed_m2"] for row in csv.DictReader(stream)] == ["", "", ""]
     assert "unknown" in Path(result["HTML"]).read_text(encoding="utf-8")
+
+
+CLEAN = "S2B_20190119T073619"
+
+
+def with_a_clean_date(runs, folder, name=""):
+    """The same dates, and one more on which nothing was found."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return {**runs, CLEAN: write_run(folder, boxes=(), name=name, tags={"SCENE": CLEAN})}
+
+
+def table_of(result):
+    with open(result["TABLE"], encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_date_on_which_nothing_was_found_is_a_date(runs, out, tmp_path):
+    """An empty table tells neither scene nor time; the mask beside it does."""
+    result, _ = over_time(with_a_clean_date(runs, tmp_path / "clean"), out)
+    rows = table_of(result)
+    assert [row["time_begin"][8:10] for row in rows] == ["04", "09", "19", "24"]
+    clean = rows[2]
+    assert (clean["scene"], clean["detections"], float(clean["debris_m2"])) == (CLEAN, "0", 0)
+    assert (float(clean["observed_m2"]), float(clean["debris_per_observed"])) == (849_000, 0)
+    assert "2019-01-19" in Path(result["HTML"]).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("way", ["name", "the only one left", "order"])
+def test_the_mask_of_an_empty_table_is_told_by(way, runs, out, tmp_path):
+    made = with_a_clean_date(runs, tmp_path / "clean")
+    second = "S2B_20190129T073619"
+    masks, tables = tmp_path / "masks", tmp_path / "tables"
+    masks.mkdir()
+    tables.mkdir()
+    if way != "the only one left":
+        folder = tmp_path / "second"
+        folder.mkdir()
+        made[second] = write_run(folder, boxes=(), tags={"SCENE": second})
+    for number, scene in enumerate([CLEAN, second]):
+        if scene in made:
+            names = (f"{number}_mask", f"{number}_detections") if way == "name" else (f"a{number}", f"{number}b")
+            made[scene]["MASK"] = str(Path(made[scene]["MASK"]).rename(masks / f"{names[0]}.tif"))
+            made[scene]["DETECTIONS"] = str(Path(made[scene]["DETECTIONS"]).rename(tables / f"{names[1]}.gpkg"))
+    # Two masks of one scene, not in order, must not lead astray where the names tell.
+    order = reversed(made) if way == "name" else made
+    result, feedback = over_time(
+        made,
+        out,
+        DETECTIONS=[made[scene]["DETECTIONS"] for scene in order],
+        MASKS=[run["MASK"] for run in made.values()],
+    )
+    rows = table_of(result)
+    assert [row["scene"] for row in rows if row["detections"] == "0"] == [s for s in (CLEAN, second) if s in made]
+    assert all(float(row["observed_m2"]) == 849_000 for row in rows)
+
+
+def test_what_lies_in_one_group_belongs_together(runs, out, tmp_path, project):
+    made = with_a_clean_date(runs, tmp_path / "a", "x")
+    second = "S2B_20190129T073619"
+    (tmp_path / "b").mkdir()
+    made[second] = write_run(tmp_path / "b", boxes=(), name="y", tags={"SCENE": second})
+    layers = {"DETECTIONS": [], "MASKS": []}
+    (tmp_path / "moved").mkdir()
+    for number, (scene, run) in enumerate(made.items()):
+        group = project.layerTreeRoot().addGroup(scene)
+        # Nothing in names and folders tells.
+        path = Path(run["DETECTIONS"]).rename(tmp_path / "moved" / f"{number}.gpkg")
+        for kind, layer in (
+            ("DETECTIONS", QgsVectorLayer(str(path), "Detections", "ogr")),
+            ("MASKS", QgsRasterLayer(run["MASK"], "Mask")),
+        ):
+            project.addMapLayer(layer, False)
+            group.addLayer(layer)
+            layers[kind].insert(0 if kind == "MASKS" else number, layer.id())
+    context = QgsProcessingContext()
+    context.setProject(project)
+    parameters = {**layers, "OUTPUT": str(out / "all.gpkg"), "TABLE": str(out / "table.csv")}
+    result = processing.run("debris:overtime", parameters, feedback=RecordingFeedback(), context=context)
+    assert [row["scene"] for row in table_of(result) if row["detections"] == "0"] == [CLEAN, second]
+
+
+def test_an_empty_table_that_may_belong_to_several_masks_says_so(runs, out, tmp_path):
+    made = with_a_clean_date(runs, tmp_path / "clean")
+    (tmp_path / "other").mkdir()
+    other = write_run(tmp_path / "other", boxes=(), tags={"SCENE": "S2A_20190203T073619"})
+    undated = str(Path(made[CLEAN]["DETECTIONS"]).rename(tmp_path / "empty.gpkg"))
+    masks = [run["MASK"] for run in made.values()] + [other["MASK"]]
+    tables = [run["DETECTIONS"] for run in runs.values()]
+    with pytest.raises(QgsProcessingException, match="empty holds no detections, .* not clear: give one mask for each"):
+        over_time(made, out, DETECTIONS=[*tables, undated], MASKS=masks)
+    assert list(out.iterdir()) == []
+    # With a date in its name it goes on: by the mask of that day, or without one, which is said.
+    dated = str(Path(undated).rename(tmp_path / "seen_2019-01-19.gpkg"))
+    result, _ = over_time(made, out, DETECTIONS=[*tables, dated], MASKS=masks)
+    assert table_of(result)[2]["observed_m2"] == "849000.0"
+    strange = str(Path(dated).rename(tmp_path / "seen_2019-01-20.gpkg"))
+    result, feedback = over_time(made, out, DETECTIONS=[*tables, strange], MASKS=masks)
+    assert table_of(result)[2]["observed_m2"] == ""
+    assert any("seen_2019-01-20 holds no detections" in line for line in feedback.lines)
