@@ -9,7 +9,6 @@ from qgis.core import (
     QgsCoordinateTransform,
     QgsCoordinateTransformContext,
     QgsFeature,
-    QgsFeatureRequest,
     QgsField,
     QgsFields,
     QgsGeometry,
@@ -19,6 +18,7 @@ from qgis.core import (
 
 from ..compat import TEXT, WHOLE
 from .fields import ACCEPTED, DECISION, NOTE, REJECTED, is_detections
+from .metric import there_and_back
 
 CLASSES = {
     1: "Marine debris", 2: "Dense Sargassum", 3: "Sparse Sargassum", 4: "Natural organic material", 5: "Ship",
@@ -28,7 +28,6 @@ CLASSES = {
 """MARIDA's classes (Kikaki et al. 2022, doi 10.1371/journal.pone.0262247); 16 is this project's."""
 DEBRIS, WATER = 1, 7
 FIELD = "class"
-METRES_PER_DEGREE = 111_320.0
 # Rings are drawn in few straight pieces: they are cut to pixels anyway.
 SEGMENTS = 4
 
@@ -160,22 +159,20 @@ def _class_number(value, layer, field) -> int:
 
 
 def _rings(table, rows, decided, ring_m, gap_m) -> List[Label]:
-    """Water around the decided detections, nowhere near any other detection."""
-    gap, ring = (_in_units(metres, table) for metres in (gap_m, ring_m))
-    index = QgsSpatialIndex(table.getFeatures(QgsFeatureRequest().setNoAttributes()))
-    shapes = {row.id(): row.geometry() for row in rows}
+    """Water around the decided detections, nowhere near any other detection; drawn where metres are metres."""
+    there, back = there_and_back(table.crs(), table.extent().center())
+    shapes = {row.id(): _transformed(row.geometry(), there) for row in rows}
+    index = QgsSpatialIndex()
+    for fid, shape in shapes.items():
+        index.addFeature(fid, shape.boundingBox())
     labels = []
     for row in decided:
-        outer = row.geometry().buffer(gap + ring, SEGMENTS)
-        near = [shapes[fid].buffer(gap, SEGMENTS) for fid in index.intersects(outer.boundingBox().buffered(gap))]
+        outer = shapes[row.id()].buffer(gap_m + ring_m, SEGMENTS)
+        near = [shapes[fid].buffer(gap_m, SEGMENTS) for fid in index.intersects(outer.boundingBox().buffered(gap_m))]
         water = outer.difference(QgsGeometry.unaryUnion(near)) if near else outer
         if not water.isEmpty():
-            labels.append(Label(water, WATER, "surroundings", *_words(row)))
+            labels.append(Label(_transformed(water, back), WATER, "surroundings", *_words(row)))
     return labels
-
-
-def _in_units(metres: float, layer: QgsVectorLayer) -> float:
-    return metres / METRES_PER_DEGREE if layer.crs().isGeographic() else metres
 
 
 def _decision(row) -> str:
@@ -193,7 +190,11 @@ def _words(row):
 
 
 def _moved(label: Label, transform: QgsCoordinateTransform) -> Label:
-    geometry = QgsGeometry(label.geometry)
+    return Label(_transformed(label.geometry, transform), label.number, label.source, label.scene, label.note)
+
+
+def _transformed(geometry: QgsGeometry, transform: QgsCoordinateTransform) -> QgsGeometry:
+    moved = QgsGeometry(geometry)
     if transform.isValid() and not transform.isShortCircuited():
-        geometry.transform(transform)
-    return Label(geometry, label.number, label.source, label.scene, label.note)
+        moved.transform(transform)
+    return moved

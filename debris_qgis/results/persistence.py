@@ -16,10 +16,12 @@ from qgis.core import (
 
 from .areas import Areas
 from .fields import BEGIN, DECISION, END, REJECTED
+from .metric import there_and_back
 from .period import Period, parse
 from .provenance import Provenance, key_among, of_detections
 
-METRES_PER_DEGREE = 111_320.0
+# What touches is no more than this apart after it was brought into another CRS.
+TOUCHING_M = 0.01
 
 
 class OverTimeError(Exception):
@@ -151,10 +153,10 @@ def group(patches: List[Patch], reach_m: float, crs: QgsCoordinateReferenceSyste
 
     Each patch learns the number of its group.
     """
-    reach = reach_m / METRES_PER_DEGREE if crs.isGeographic() else reach_m
+    shapes, reach = _in_metres(patches, crs), reach_m + TOUCHING_M
     index = QgsSpatialIndex()
-    for number, patch in enumerate(patches):
-        index.addFeature(number, patch.geometry.boundingBox())
+    for number, shape in enumerate(shapes):
+        index.addFeature(number, shape.boundingBox())
     parent = list(range(len(patches)))
 
     def root(number: int) -> int:
@@ -163,9 +165,9 @@ def group(patches: List[Patch], reach_m: float, crs: QgsCoordinateReferenceSyste
             number = parent[number]
         return number
 
-    for number, patch in enumerate(patches):
-        for other in index.intersects(patch.geometry.boundingBox().buffered(reach)):
-            if other > number and patch.geometry.distance(patches[other].geometry) <= reach:
+    for number, shape in enumerate(shapes):
+        for other in index.intersects(shape.boundingBox().buffered(reach)):
+            if other > number and shape.distance(shapes[other]) <= reach:
                 parent[root(other)] = root(number)
     found: Dict[int, Group] = {}
     for number, patch in enumerate(patches):
@@ -175,3 +177,16 @@ def group(patches: List[Patch], reach_m: float, crs: QgsCoordinateReferenceSyste
         for patch in joined.patches:
             patch.group = number
     return groups
+
+
+def _in_metres(patches: Sequence[Patch], crs: QgsCoordinateReferenceSystem) -> List[QgsGeometry]:
+    """The patches' shapes where a metre is a metre: degrees differ by axis and latitude, Mercator's metres too."""
+    shapes = [QgsGeometry(patch.geometry) for patch in patches]
+    placed = next((shape for shape in shapes if not shape.isEmpty()), None)
+    if placed is not None:
+        # Around the first of them rather than in the middle, which lies on the far side of the Earth where they are on
+        # both sides of the date line.
+        there, _ = there_and_back(crs, placed.boundingBox().center())
+        for shape in shapes:
+            shape.transform(there)
+    return shapes

@@ -9,6 +9,8 @@ import subprocess
 import pytest
 from qgis import processing
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
     QgsCoordinateTransformContext,
     QgsFeature,
     QgsGeometry,
@@ -19,6 +21,7 @@ from qgis.core import (
 )
 
 from debris_qgis.gui.results_labels import make_labels, said_of, training_parameters
+from debris_qgis.results.corrections import labels_from
 from debris_qgis.results.fields import decide, ensure_fields
 from debris_qgis.results.runs import runs_of
 
@@ -105,6 +108,25 @@ def test_surroundings_keep_away_from_every_detection(tmp_path, out):
         assert ring.distance(feature.geometry()) >= 19.0
     assert ring.area() > 20_000
     assert ring.isGeosValid()
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32633", "EPSG:4326", "EPSG:3857"])
+def test_gap_and_ring_are_in_metres_in_any_crs(crs):
+    """At 58° north a degree of longitude is half as long as one of latitude, and Mercator's metre half a metre."""
+    utm, square = QgsCoordinateReferenceSystem("EPSG:32633"), QgsRectangle(500_000, 6_430_000, 500_010, 6_430_010)
+    layer = QgsVectorLayer(f"Polygon?crs={crs}&field=id:int&field=decision:string", "detections", "memory")
+    geometry = QgsGeometry.fromRect(square)
+    geometry.transform(QgsCoordinateTransform(utm, layer.crs(), QgsCoordinateTransformContext()))
+    feature = QgsFeature(layer.fields())
+    feature.setAttributes([1, "accepted"])
+    feature.setGeometry(geometry)
+    layer.dataProvider().addFeature(feature)
+    layer.updateExtents()
+    ring = next(label.geometry for label in labels_from([layer], 7, 60, 20, utm) if label.source == "surroundings")
+    # Round corners of few pieces are cut a little short.
+    assert ring.distance(QgsGeometry.fromRect(square)) == pytest.approx(20, abs=0.5)
+    box = ring.boundingBox()
+    assert (box.width(), box.height()) == pytest.approx((170, 170), abs=1)
 
 
 def test_what_is_rejected_is_what_one_says(decided, out):

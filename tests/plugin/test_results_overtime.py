@@ -8,10 +8,22 @@ from pathlib import Path
 
 import pytest
 from qgis import processing
-from qgis.core import QgsDateTimeRange, QgsProcessingContext, QgsProcessingException, QgsRasterLayer, QgsVectorLayer
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsCoordinateTransformContext,
+    QgsDateTimeRange,
+    QgsGeometry,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsRasterLayer,
+    QgsRectangle,
+    QgsVectorLayer,
+)
 from qgis.PyQt.QtCore import QDate, QDateTime, Qt, QTime
 
 from debris_qgis.results.fields import decide, ensure_fields
+from debris_qgis.results.persistence import Patch, group
 from debris_qgis.results.provenance import of_raster
 from debris_qgis.results.store import DetectionStore
 
@@ -261,3 +273,44 @@ def test_an_empty_table_that_may_belong_to_several_masks_says_so(runs, out, tmp_
     result, feedback = over_time(made, out, DETECTIONS=[*tables, strange], MASKS=masks)
     assert table_of(result)[2]["observed_m2"] == ""
     assert any("seen_2019-01-20 holds no detections" in line for line in feedback.lines)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32633", "EPSG:4326", "EPSG:3857", "EPSG:2157"])
+@pytest.mark.parametrize("across", [True, False])
+def test_reach_is_in_metres_in_any_crs(crs, across):
+    """At 58° north a degree of longitude is half as long as one of latitude, and Mercator's metre half a metre."""
+    shapes = [QgsRectangle(x, y, x + 10, y + 10) for x, y in ((500_000, 6_430_000), (500_160, 6_430_000))]
+    if not across:
+        shapes[1] = QgsRectangle(500_000, 6_430_160, 500_010, 6_430_170)
+    # Irish Transverse Mercator is out of its area there: its lengths are not those on the ground either.
+    system = QgsCoordinateReferenceSystem(crs)
+    utm = QgsCoordinateReferenceSystem("EPSG:32633")
+    transform = QgsCoordinateTransform(utm, system, QgsCoordinateTransformContext())
+    patches = []
+    for number, shape in enumerate(shapes):
+        geometry = QgsGeometry.fromRect(shape)
+        geometry.transform(transform)
+        patches.append(Patch(geometry, number, 1, 100.0, 0.9))
+    assert [len(group(patches, reach, system)) for reach in (140, 145, 155, 200)] == [2, 2, 1, 1]
+    assert [patch.group for patch in patches] == [1, 1]
+
+
+def test_what_touches_is_one_group_whatever_the_reach():
+    degrees = QgsCoordinateReferenceSystem("EPSG:4326")
+    boxes = [QgsRectangle(15, 58, 15.001, 58.001), QgsRectangle(15.001, 58.0003, 15.002, 58.0006)]
+    patches = [Patch(QgsGeometry.fromRect(box), number, 1, 100.0, 0.9) for number, box in enumerate(boxes)]
+    assert len(group(patches, 0, degrees)) == 1
+
+
+def test_the_date_line_does_not_part_what_is_near():
+    utm = QgsCoordinateReferenceSystem("EPSG:32601")
+    degrees = QgsCoordinateReferenceSystem("EPSG:4326")
+    # The date line is the western edge of zone 1: here at 166,021 m.
+    patches = []
+    for number, west in enumerate((165_930, 166_080)):
+        geometry = QgsGeometry.fromRect(QgsRectangle(west, 0, west + 10, 10))
+        geometry.transform(QgsCoordinateTransform(utm, degrees, QgsCoordinateTransformContext()))
+        patches.append(Patch(geometry, number, 1, 100.0, 0.9))
+    assert patches[0].geometry.boundingBox().center().x() > 179
+    assert patches[1].geometry.boundingBox().center().x() < -179
+    assert [len(group(patches, reach, degrees)) for reach in (130, 150)] == [2, 1]
