@@ -11,17 +11,29 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 import uuid
 from pathlib import Path
 from types import TracebackType
 
 from engine.errors import OutputError, RequestError
 
-__all__ = ["STAGING_PREFIX", "Staging"]
+__all__ = ["STAGING_PREFIX", "Staging", "abandon"]
 
 STAGING_PREFIX = ".debris-"
 # What GDAL and QGIS may have left beside an older file of the same name, and that would be wrong for the new one.
 STALE_SUFFIXES = (".aux.xml", ".ovr", ".msk")
+# What is unfinished in this process, and what keeps it from being given up half moved.
+_unfinished: list[Staging] = []
+_moving = threading.Lock()
+
+
+def abandon() -> None:
+    """Remove whatever is unfinished, from any thread, just before the process ends: nothing is published after this."""
+    # Never released: results that are being moved are waited for, others never will be.
+    _moving.acquire()
+    for staging in list(_unfinished):
+        staging.remove()
 
 
 class Staging:
@@ -35,11 +47,17 @@ class Staging:
         self._outputs: list[tuple[Path, Path]] = []
 
     def __enter__(self) -> Staging:
+        _unfinished.append(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        _unfinished.remove(self)
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the folders, with what is in them."""
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -82,6 +100,10 @@ class Staging:
         Raises:
             OutputError: a file could not be moved; then all final names hold what they held before.
         """
+        with _moving:
+            self._publish()
+
+    def _publish(self) -> None:
         moves = [
             (part, final.parent / part.name)
             for final, staged in self._outputs

@@ -2,7 +2,8 @@
 
 In, on standard input: one line `{"protocol": 1, "job": NAME, "request": {…}}`; later the line `cancel`, or the end of
 the input, stops the job (so it also stops when the caller dies). The line `stop` ends a training early, which then
-finishes as usual with the best model so far.
+finishes as usual with the best model so far. A job looks for this between its steps; once the input has ended, which
+after the caller's death nobody else can follow up, the process ends in any case, a second later.
 
 Out, on standard output, one object a line, told apart by `type`:
     started   protocol, engine (version), pid
@@ -17,6 +18,7 @@ libraries print; nothing but the protocol reaches standard output.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -30,6 +32,7 @@ from typing import Any, TextIO
 from engine import __version__
 from engine.errors import Cancelled, EngineError, RequestError, StopAsked
 from engine.jobs import request_from_mapping, run
+from engine.outputs import abandon
 
 __all__ = ["PROTOCOL", "Messages", "serve"]
 
@@ -37,6 +40,9 @@ PROTOCOL = 1
 EXIT_RESULT, EXIT_ERROR, EXIT_CANCELLED = 0, 1, 3
 # More often than this a person cannot read it, and a pipe full of progress slows the work.
 SECONDS_BETWEEN_PROGRESS = 0.1
+# What a job has to end by itself after the end of its input: a step of a training may take a minute.
+GRACE_SECONDS = 1.0
+FAREWELL_SECONDS = 0.5
 
 
 class Messages:
@@ -75,6 +81,7 @@ class _Session:
         self._messages = messages
         self._cancel = threading.Event()
         self._stop = threading.Event()
+        self._ended = threading.Event()
         self._last = -1.0
 
     def __call__(self, fraction: float, message: str) -> None:
@@ -94,12 +101,32 @@ class _Session:
         def wait() -> None:
             for line in stream:
                 if line.strip() == "cancel":
-                    break
+                    # The caller is there, and ends the process where it takes too long.
+                    self._cancel.set()
                 if line.strip() == "stop":
                     self._stop.set()
             self._cancel.set()
+            if not self._ended.wait(GRACE_SECONDS):
+                self._leave()
 
         threading.Thread(target=wait, daemon=True, name="cancel").start()
+
+    def end(self) -> None:
+        """The job has ended, one way or another, so the process will end by itself."""
+        self._ended.set()
+
+    def _leave(self) -> None:
+        """End the process amid a step of its job, and leave nothing behind."""
+        abandon()
+        # Where the caller is dead, or has stopped reading, nothing can be told, and must not be waited for.
+        teller = threading.Thread(target=self._tell_cancelled, daemon=True)
+        teller.start()
+        teller.join(FAREWELL_SECONDS)
+        os._exit(EXIT_CANCELLED)
+
+    def _tell_cancelled(self) -> None:
+        with contextlib.suppress(OSError):
+            self._messages.send("error", code=Cancelled.code, message="The job was cancelled.")
 
 
 def serve() -> int:
@@ -123,7 +150,10 @@ def _serve_one(messages: Messages) -> int:
     try:
         request = _parse(stdin.readline())
         session.watch(stdin)
-        result = run(request, session)
+        try:
+            result = run(request, session)
+        finally:
+            session.end()
     except Cancelled as error:
         messages.send("error", code=error.code, message=str(error))
         return EXIT_CANCELLED

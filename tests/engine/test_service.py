@@ -105,6 +105,44 @@ def test_cancel_stops_soon_and_leaves_nothing(engine, how: str, make_raster, toy
     assert list(out.iterdir()) == []
 
 
+BUSY = """
+import sys, time
+import engine.service
+from engine.outputs import Staging
+def busy(request, monitor):
+    with Staging(request.job_id) as staging:
+        staging.add(request.mask).write_text("unfinished")
+        monitor(0.5, "In the middle of something long")
+        time.sleep(60)
+engine.service.run = busy
+sys.exit(engine.service.serve())
+"""
+
+
+@pytest.mark.parametrize("reads_on", [True, False])
+def test_the_end_of_input_ends_it_amid_a_long_step(reads_on: bool, tmp_path: Path) -> None:
+    """A step may take a minute; whoever has closed the input is dead, most likely, and cannot end it."""
+    out = tmp_path / "out"
+    out.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", BUSY], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        _ask(process, _detect(tmp_path / "scene.tif", out, tmp_path / "model"))
+        while json.loads(process.stdout.readline())["type"] != "progress":
+            pass
+        assert len(list(out.iterdir())) == 1
+        begin = time.monotonic()
+        process.stdin.close()
+        if reads_on:
+            assert _answer(process)[-1]["code"] == "cancelled"
+        else:
+            process.stdout.close()
+        assert process.wait(10) == 3
+        assert time.monotonic() - begin < 3
+    assert list(out.iterdir()) == []
+
+
 def test_stop_ends_a_training_and_keeps_the_best(engine, tmp_path: Path) -> None:
     folder = marida_folder(tmp_path / "data", scenes=2, patches=1)
     request = {
