@@ -160,6 +160,48 @@ def test_qgis_does_not_grow_with_the_scene(qgis, toy_model: str, tmp_path: Path)
     assert peaks[5600] < peaks[700] + 10 * 1024
 
 
+def _engines(parent: int) -> list[int]:
+    """Process ids of the engines that a process has started and that run."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            command = (folder / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended meanwhile
+        if int(fields[1]) == parent and fields[0] != "Z" and b"serve" in command:
+            found.append(int(folder.name))
+    return found
+
+
+def _wait(condition, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="children are found in /proc")
+def test_the_engine_ends_when_qgis_is_ended(qgis, tmp_path: Path) -> None:
+    """Amid a training whose steps take long: nobody is left to end it."""
+    out = tmp_path / "out"
+    out.mkdir()
+    values = {"SOURCE": "practice", "MODEL": out / "m.safetensors", "WIDTH": 64, "BATCH_SIZE": 64, "DEVICE": "cpu",
+              "TRAINING_SAMPLES": 64, "VALIDATION_SAMPLES": 8}  # fmt: skip
+    process = qgis.start("run", "debris:train", "--", *[f"{name}={value}" for name, value in values.items()])
+    found: list[int] = []
+    try:
+        assert _wait(lambda: found.extend(_engines(process.pid)) or bool(found), 60)
+        assert _wait(lambda: (out / "m.training").is_dir(), 60)
+    finally:
+        process.terminate()
+        process.wait()
+    assert _wait(lambda: not Path(f"/proc/{found[0]}").exists(), 5)
+    assert [path.name for path in out.iterdir()] == ["m.training"]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
