@@ -21,13 +21,13 @@ from qgis.core import (
 from ..compat import DOUBLE, POLYGONS, RASTERS, REAL, TEXT, WHOLE
 from ..presentation import TemporalLayer
 from ..results.areas import areas_of
-from ..results.clean_dates import Mask, Table, masks_of_empty
+from ..results.clean_dates import Mask, masks_of_empty, table_of
 from ..results.corrections import common_crs
 from ..results.fields import is_detections
 from ..results.overtime_page import page, write_table
 from ..results.period import iso, parse
 from ..results.persistence import OverTimeError, date_of, group, patches_of, time_of
-from ..results.provenance import of_detections, of_raster
+from ..results.provenance import of_raster
 from ..results.shown import as_found
 from .base import EngineAlgorithm
 
@@ -70,11 +70,15 @@ class OverTimeAlgorithm(EngineAlgorithm):
 
     def prepareAlgorithm(self, parameters, context, feedback):  # noqa: N802
         """Take copies of the layers in the main thread: a layer must not be touched in another."""
-        tables = self.parameterAsLayerList(parameters, "DETECTIONS", context)
-        masks = self.parameterAsLayerList(parameters, "MASKS", context) or []
-        self._groups = [_group_of(layer, context.project()) for layer in tables]
-        self._tables = [as_found(layer) for layer in tables]
-        self._masks = [(layer.source(), _group_of(layer, context.project())) for layer in masks]
+        self._tables = [as_found(layer) for layer in self.parameterAsLayerList(parameters, "DETECTIONS", context)]
+        self._masks = [layer.source() for layer in self.parameterAsLayerList(parameters, "MASKS", context) or []]
+        self._groups = {
+            name: [
+                _group_of(layer, context.project())
+                for layer in self.parameterAsLayerList(parameters, name, context) or []
+            ]
+            for name in ("DETECTIONS", "MASKS")
+        }
         return super().prepareAlgorithm(parameters, context, feedback)
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
@@ -122,7 +126,7 @@ class OverTimeAlgorithm(EngineAlgorithm):
         wrong = next((layer for layer in self._tables if not is_detections(layer)), None)
         if wrong is not None:
             raise OverTimeError(f"{wrong.name()} is no table of detections: choose what Detect Marine Debris wrote.")
-        masks = [Mask(path, of_raster(path), group) for path, group in self._masks]
+        masks = [Mask(path, of_raster(path), group) for path, group in zip(self._masks, self._groups["MASKS"])]
         timed = []
         for layer, mask in zip(self._tables, self._masks_of_tables(masks, feedback)):
             period, provenance = _time(layer, mask, masks)
@@ -138,7 +142,7 @@ class OverTimeAlgorithm(EngineAlgorithm):
         Raises:
             OverTimeError: without its mask, a table would have no date.
         """
-        tables = [_table(layer, group) for layer, group in zip(self._tables, self._groups)]
+        tables = [table_of(layer, group) for layer, group in zip(self._tables, self._groups["DETECTIONS"])]
         paired = masks_of_empty(tables, masks)
         found = []
         for number, table in enumerate(tables):
@@ -176,11 +180,6 @@ class OverTimeAlgorithm(EngineAlgorithm):
             details = context.layerToLoadOnCompletionDetails(target)
             details.setPostProcessor(TemporalLayer.new())
         return target
-
-
-def _table(layer, group) -> Table:
-    has_rows = next(layer.getFeatures(), None) is not None
-    return Table(layer.name(), layer.source().split("|")[0], of_detections(layer) if has_rows else None, group)
 
 
 def _time(layer, mask, masks):

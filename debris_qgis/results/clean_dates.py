@@ -8,8 +8,10 @@ import re
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional, Sequence
 
+from qgis.core import QgsVectorLayer
+
 from .period import parse
-from .provenance import Provenance
+from .provenance import Provenance, of_detections
 
 ROLES = re.compile(r"masks?|detections?|found|[\W_]+", re.IGNORECASE)
 """What file names say of a result's part in its run, not of the run."""
@@ -34,6 +36,12 @@ class Mask:
     path: str
     known: Provenance
     group: str = ""
+
+
+def table_of(layer: QgsVectorLayer, group: str) -> Table:
+    """A layer of detections, which stands in a group."""
+    has_rows = next(layer.getFeatures(), None) is not None
+    return Table(layer.name(), layer.source().split("|")[0], of_detections(layer) if has_rows else None, group)
 
 
 def masks_of_empty(tables: Sequence[Table], masks: Sequence[Mask]) -> Dict[int, int]:
