@@ -130,6 +130,7 @@ class OverTimeAlgorithm(EngineAlgorithm):
         timed = []
         for layer, mask in zip(self._tables, self._masks_of_tables(masks, feedback)):
             period, provenance = _time(layer, mask, masks)
+            mask = mask or next((m for m in masks if m.known.scene and m.known.key == provenance.key), None)
             timed.append((period, layer, date_of(layer, period, provenance, areas_of(mask.path) if mask else None)))
         timed.sort(key=lambda entry: entry[0].begin)
         crs = common_crs(self._tables)
@@ -137,7 +138,7 @@ class OverTimeAlgorithm(EngineAlgorithm):
         return [date for _, _, date in timed], patches, crs
 
     def _masks_of_tables(self, masks, feedback):
-        """The mask of each table, or None.
+        """The mask of each table that is empty; None for others, whose rows tell, and where it is not clear.
 
         Raises:
             OverTimeError: without its mask, a table would have no date.
@@ -146,11 +147,8 @@ class OverTimeAlgorithm(EngineAlgorithm):
         paired = masks_of_empty(tables, masks)
         found = []
         for number, table in enumerate(tables):
-            if table.own is not None:
-                found.append(next((m for m in masks if m.known.scene and m.known.key == table.own.key), None))
-                continue
             found.append(masks[paired[number]] if number in paired else None)
-            if masks and number not in paired:
+            if table.own is None and masks and number not in paired:
                 self._say_unclear(table, feedback)
         return found
 
