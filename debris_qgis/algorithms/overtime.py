@@ -20,7 +20,7 @@ from qgis.core import (
 
 from ..compat import DOUBLE, POLYGONS, RASTERS, REAL, TEXT, WHOLE
 from ..presentation import TemporalLayer
-from ..results.areas import areas_of
+from ..results.areas import MaskError, areas_of
 from ..results.clean_dates import Mask, masks_of_empty, table_of
 from ..results.corrections import common_crs
 from ..results.fields import is_detections
@@ -116,7 +116,7 @@ class OverTimeAlgorithm(EngineAlgorithm):
         """
         try:
             return self._collect(feedback), ""
-        except OverTimeError as error:
+        except (OverTimeError, MaskError) as error:
             return None, str(error)
         finally:
             self._tables = []
