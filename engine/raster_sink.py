@@ -1,8 +1,13 @@
-"""Rasters as they are written: row by row, and a Cloud Optimized GeoTIFF at the end."""
+"""Rasters as they are written: row by row, and a Cloud Optimized GeoTIFF at the end.
+
+GDAL writes the last of a raster while it closes it, and tells nobody when the disk is full then. So what was written is
+looked at before it is used: `check_whole`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,15 +16,77 @@ import numpy.typing as npt
 import rasterio
 import rasterio.shutil
 from affine import Affine
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.features import rasterize
 from rasterio.windows import Window as RasterWindow
 from shapely.geometry.base import BaseGeometry
 
-from engine.errors import OutputError
+from engine.errors import EngineError, OutputError
 from engine.raster import Grid
 
-__all__ = ["RasterSink"]
+__all__ = ["RasterSink", "check_whole", "writing"]
+
+# Pixels a side of what is read at once to see whether it can be: whole blocks, and little memory.
+LOOK_PIXELS = 1024
+
+
+@contextmanager
+def writing(name: str) -> Iterator[None]:
+    """While a raster is written: whatever GDAL fails with becomes one message.
+
+    Raises:
+        OutputError: it failed; not all of its errors are rasterio's.
+    """
+    try:
+        yield
+    except EngineError:
+        raise
+    except (RasterioError, CPLE_BaseError, OSError) as error:
+        raise OutputError(f"{name} cannot be written ({error}): is the disk full?") from error
+
+
+def check_whole(path: Path, name: str | None = None, *, read: bool = True) -> None:
+    """Make sure that a GeoTIFF that was closed is all there, with its overviews.
+
+    Args:
+        path: the file.
+        name: for the message, where the file's own name is none for people.
+        read: also read every block, which is sure of what is in them too; without it only their places are compared
+            with the file's length, which is enough for a file that is read as a whole right after.
+
+    Raises:
+        OutputError: a block is missing, lies beyond the file's end, or cannot be read.
+    """
+    with writing(name or path.name):
+        size = path.stat().st_size
+        with rasterio.open(path) as dataset:
+            levels: list[int | None] = [None, *range(len(dataset.overviews(1)))]
+        for level in levels:
+            with rasterio.open(path, **({} if level is None else {"overview_level": level})) as dataset:
+                _check_places(dataset, size)
+                for window in _looks(dataset.width, dataset.height) if read else ():
+                    dataset.read(window=window)
+
+
+def _check_places(dataset: rasterio.DatasetReader, size: int) -> None:
+    """Make sure that each block of a dataset lies within its file of `size` bytes."""
+    bands = (1,) if dataset.interleaving is not None and dataset.interleaving.name == "pixel" else dataset.indexes
+    for band in bands:
+        for (row, col), _ in dataset.block_windows(band):
+            start, length = (
+                int(dataset.get_tag_item(f"BLOCK_{what}_{col}_{row}", "TIFF", bidx=band) or 0)
+                for what in ("OFFSET", "SIZE")
+            )
+            if not length or start + length > size:
+                raise OSError(f"a block of row {row} is missing")
+
+
+def _looks(width: int, height: int) -> Iterator[RasterWindow]:
+    """Windows that cover a raster of this size."""
+    for row in range(0, height, LOOK_PIXELS):
+        for col in range(0, width, LOOK_PIXELS):
+            yield RasterWindow(col, row, min(LOOK_PIXELS, width - col), min(LOOK_PIXELS, height - row))
 
 
 class RasterSink:
@@ -39,20 +106,21 @@ class RasterSink:
         names = [bands] if isinstance(bands, str) else list(bands)
         self._staged = staged
         self._scratch = staged.with_name(f"rows-{staged.name}")
-        self._dataset = rasterio.open(
-            self._scratch,
-            "w+",
-            driver="GTiff",
-            width=grid.width,
-            height=grid.height,
-            count=len(names),
-            dtype=dtype,
-            nodata=nodata,
-            crs=grid.crs,
-            transform=grid.transform,
-            compress="zstd" if dtype == "uint8" else None,
-            bigtiff="if_safer",
-        )
+        with writing(staged.name):
+            self._dataset = rasterio.open(
+                self._scratch,
+                "w+",
+                driver="GTiff",
+                width=grid.width,
+                height=grid.height,
+                count=len(names),
+                dtype=dtype,
+                nodata=nodata,
+                crs=grid.crs,
+                transform=grid.transform,
+                compress="zstd" if dtype == "uint8" else None,
+                bigtiff="if_safer",
+            )
         self._dataset.descriptions = names
         if scaling:
             self._dataset.scales, self._dataset.offsets = ([value] * len(names) for value in scaling)
@@ -61,24 +129,29 @@ class RasterSink:
     def write(self, row: int, block: npt.NDArray[Any]) -> None:
         """Write `block`, (rows, width) or (bands, rows, width), from row `row` on."""
         layers = block if block.ndim == 3 else block[None]
-        try:
+        with writing(self._staged.name):
             self._dataset.write(layers, window=RasterWindow(0, row, block.shape[-1], block.shape[-2]))
-        except (RasterioError, OSError) as error:
-            raise OutputError(f"{self._staged.name} cannot be written ({error}): is the disk full?") from error
 
     def burn(self, shape: BaseGeometry, value: int) -> None:
         """Set the pixels inside `shape`, given in pixels along pixel edges, to `value`."""
         left, top, right, bottom = (round(side) for side in shape.bounds)
         window = RasterWindow(left, top, right - left, bottom - top)
-        block = self._dataset.read(1, window=window)
-        rasterize([(shape, value)], out=block, transform=Affine.translation(left, top))
-        self._dataset.write(block, 1, window=window)
+        with writing(self._staged.name):
+            block = self._dataset.read(1, window=window)
+            rasterize([(shape, value)], out=block, transform=Affine.translation(left, top))
+            self._dataset.write(block, 1, window=window)
 
     def finish(self, resampling: str) -> None:
-        """Copy the rows into the staged Cloud Optimized GeoTIFF, with overviews made by `resampling`."""
+        """Copy the rows into the staged Cloud Optimized GeoTIFF, with overviews made by `resampling`.
+
+        Raises:
+            OutputError: the disk is full, or what was written cannot be read back.
+        """
         numbers = self._dataset.dtypes[0] != "uint8"
-        try:
+        with writing(self._staged.name):
             self._dataset.close()
+            # A row that is missing would be copied as zeros.
+            check_whole(self._scratch, self._staged.name, read=False)
             rasterio.shutil.copy(
                 self._scratch,
                 self._staged,
@@ -89,8 +162,7 @@ class RasterSink:
                 bigtiff="if_safer",
                 num_threads="all_cpus",
             )
-        except (RasterioError, OSError) as error:
-            raise OutputError(f"{self._staged.name} cannot be written ({error}): is the disk full?") from error
+            check_whole(self._staged)
         self._scratch.unlink()
 
     def __enter__(self) -> RasterSink:

@@ -10,16 +10,15 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from affine import Affine
-from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterWindow
 
 from engine import __version__
 from engine.bands import MARIDA_ORDER
-from engine.errors import OutputError
 from engine.jobs import SimulateRequest, SimulateResult
 from engine.monitor import Monitor, silent
 from engine.outputs import Staging
 from engine.practice.scene import PracticeScene, SceneOptions
+from engine.raster_sink import check_whole, writing
 from engine.tiling import Window
 
 __all__ = ["CLASS_NAMES", "simulate"]
@@ -63,11 +62,10 @@ def simulate(request: SimulateRequest, monitor: Monitor = silent) -> SimulateRes
                 tile = scene.render(block)
                 counts += np.bincount(tile.classes.ravel(), minlength=len(counts))
                 place = RasterWindow(block.col, block.row, block.width, block.height)
-                try:
+                with writing(request.output):
                     pixels.write(np.where(tile.observed, tile.reflectance, np.float32("nan")), window=place)
+                with writing(request.labels):
                     classes.write(tile.classes, 1, window=place)
-                except (RasterioError, OSError) as error:
-                    raise OutputError(f"{request.output} cannot be written ({error}): is the disk full?") from error
         staging.publish()
     monitor(1.0, "Practice scene written")
     return SimulateResult(
@@ -88,18 +86,17 @@ def _blocks(height: int, width: int) -> Iterator[Window]:
 def _sink(
     path: Path, request: SimulateRequest, count: int, dtype: str, nodata: float
 ) -> Iterator[rasterio.io.DatasetWriter]:
-    """A tiled GeoTIFF to write windows to."""
-    try:
+    """A tiled GeoTIFF to write windows to, which is looked at once it is closed."""
+    with writing(path.name):
         dataset = rasterio.open(
             path, "w", driver="GTiff", width=request.width, height=request.height, count=count, dtype=dtype,
             nodata=nodata,
             crs=CRS, transform=Affine(10, 0, ORIGIN[0], 0, -10, ORIGIN[1]), tiled=True, blockxsize=128, blockysize=128,
             compress="deflate", predictor=3 if dtype == "float32" else 2, zlevel=1, bigtiff="if_safer",
         )  # fmt: skip
-    except (RasterioError, OSError) as error:
-        raise OutputError(f"{path.name} cannot be written ({error}).") from error
     with dataset:
         yield dataset
+    check_whole(path)
 
 
 def _describe(pixels: rasterio.io.DatasetWriter, classes: rasterio.io.DatasetWriter, request: SimulateRequest) -> None:

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import rasterio
-from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterWindow
 
-from engine.errors import OutputError
 from engine.jobs import DetectRequest, PrepareRequest
 from engine.monitor import Monitor
 from engine.raster import Grid, Scene
+from engine.raster_sink import check_whole, writing
 from engine.sentinel2.guides import IMAGE_BANDS, Guides, open_guides, reasons_in
 from engine.sentinel2.masks import (
     CLOUD,
@@ -39,6 +38,8 @@ __all__ = ["CELL", "Quality", "make_quality", "sample_windows", "scene_facts"]
 CELL = 16
 """Pixels a side of the cells of `Quality.land` and the like."""
 ROWS, COLS = 1024, 2048
+# The scratch file's name in messages.
+SHOWN = "The quality mask"
 # At least the halo of ordinary options, and whole cells.
 LEAD = 32
 # Patches of the scene from which cloud levels are set: so many an axis, of so many pixels a side.
@@ -58,19 +59,19 @@ class Quality:
         """Cells that hold cloud or shadow."""
         self.water_b11 = np.full(shape, np.nan, dtype=np.float32)
         """Mean reflectance in B11 of each cell's water, NaN where it has none."""
-        self._dataset = rasterio.open(
-            path, "w+", driver="GTiff", width=grid.width, height=grid.height, count=1, dtype="uint8", crs=grid.crs,
-            transform=grid.transform, tiled=True, blockxsize=512, blockysize=512, compress="zstd", nodata=NO_DATA,
-            bigtiff="if_safer",
-        )  # fmt: skip
+        self._path = path
+        with writing(SHOWN):
+            self._dataset = rasterio.open(
+                path, "w", driver="GTiff", width=grid.width, height=grid.height, count=1, dtype="uint8", crs=grid.crs,
+                transform=grid.transform, tiled=True, blockxsize=512, blockysize=512, compress="zstd", nodata=NO_DATA,
+                bigtiff="if_safer",
+            )  # fmt: skip
 
     def write(self, window: Window, mask: npt.NDArray[np.uint8], swir: npt.NDArray[np.float32] | None) -> None:
         """Take a finished window, whose corner is a cell's; `swir` is reflectance in B11."""
         place = RasterWindow(window.col, window.row, window.width, window.height)
-        try:
+        with writing(SHOWN):
             self._dataset.write(mask, 1, window=place)
-        except (RasterioError, OSError) as error:
-            raise OutputError(f"The quality mask cannot be written ({error}): is the disk full?") from error
         rows, cols = (slice(start // CELL, math.ceil((start + size) / CELL)) for start, size in (
             (window.row, window.height), (window.col, window.width),
         ))  # fmt: skip
@@ -82,6 +83,17 @@ class Quality:
             count = _by_cell(water)
             total = _by_cell(np.where(water, swir, 0))
             self.water_b11[rows, cols] = np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
+
+    def finish(self) -> None:
+        """Complete the file after the last window, to be read from then on.
+
+        Raises:
+            OutputError: the disk is full. A mask with holes would say *no data* where there is some.
+        """
+        with writing(SHOWN):
+            self._dataset.close()
+            check_whole(self._path, SHOWN)
+            self._dataset = rasterio.open(self._path)
 
     def read(self, window: Window) -> npt.NDArray[np.uint8]:
         """The reasons of a window, (height, width); NO_DATA beyond the grid."""
@@ -159,6 +171,7 @@ def make_quality(path: Path, source: Source, request: DetectRequest | PrepareReq
                 monitor(number / len(blocks), "Looking for land and cloud")
                 mask, swir = _block(block, look, guides, options)
                 quality.write(block, mask, swir)
+            quality.finish()
         except BaseException:
             quality.close()
             raise
