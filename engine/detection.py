@@ -58,6 +58,7 @@ def detect(request: DetectRequest, monitor: Monitor = silent) -> DetectResult:
         predictor = Predictor(request.model, request.device)
         staging = stack.enter_context(Staging(request.job_id))
         source = stack.enter_context(open_source(request, predictor.card.bands))
+        staging.reads(predictor.path, request.water, request.area, *request.product, *source.files)
         mask = staging.add(request.mask)
         scratch = staging.folder(Path(request.mask).absolute().parent) / "quality.tif"
         with make_quality(scratch, source, request, Share(monitor, 0.02, 0.1)) as quality:

@@ -21,8 +21,11 @@ from engine.errors import OutputError, RequestError
 __all__ = ["STAGING_PREFIX", "Staging", "abandon"]
 
 STAGING_PREFIX = ".debris-"
-# What GDAL and QGIS may have left beside an older file of the same name, and that would be wrong for the new one.
-STALE_SUFFIXES = (".aux.xml", ".ovr", ".msk")
+# What GDAL, SQLite and QGIS may have left beside an older file of the same name, and that would be wrong for the new
+# one: a `-wal` of a program that was killed would be played back into the new GeoPackage.
+STALE_SUFFIXES = (".aux.xml", ".ovr", ".msk", "-wal", "-shm", "-journal")
+# The same of a shapefile, whose parts share its name without the ending.
+STALE_PARTS = (".qix", ".sbn", ".sbx", ".cpg", ".prj", ".qpj")
 # What is unfinished in this process, and what keeps it from being given up half moved.
 _unfinished: list[Staging] = []
 _moving = threading.Lock()
@@ -45,6 +48,7 @@ class Staging:
             raise RequestError(f"job_id is {self.job_id!r}: use up to 64 letters and digits.")
         self._folders: list[Path] = []
         self._outputs: list[tuple[Path, Path]] = []
+        self._read: list[Path] = []
 
     def __enter__(self) -> Staging:
         _unfinished.append(self)
@@ -61,11 +65,16 @@ class Staging:
         for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def reads(self, *paths: str | Path | None) -> None:
+        """Name what the job reads, before `add`; a layer may be named after a `|`, as QGIS does."""
+        self._read += [Path(str(path).partition("|")[0]).absolute() for path in paths if path]
+
     def add(self, final: str | Path) -> Path:
         """A path to write to, of the same file name as `final`, in a folder of its own.
 
         Raises:
-            OutputError: the folder of `final` does not exist or cannot be written to, or `final` is a folder.
+            OutputError: the folder of `final` does not exist or cannot be written to, or `final` is a folder, another
+                output, or a file that the job reads.
         """
         final = Path(final).absolute()
         if final.is_dir():
@@ -74,8 +83,10 @@ class Staging:
             raise OutputError(
                 f"There is no folder {final.parent} to write {final.name} to: make it, or choose another."
             )
-        if any(final == other for other, _ in self._outputs):
+        if any(_same(final, other) for other, _ in self._outputs):
             raise OutputError(f"{final} is asked for as two different outputs: give each a name of its own.")
+        if any(_same(final, read) for read in self._read):
+            raise OutputError(f"{final} is a file that this job reads, which the result would destroy: choose another.")
         staged = self.folder(final.parent) / str(len(self._outputs)) / final.name
         staged.parent.mkdir(exist_ok=True)
         self._outputs.append((final, staged))
@@ -109,9 +120,12 @@ class Staging:
             for final, staged in self._outputs
             for part in sorted(staged.parent.iterdir())
         ]
+        fresh = {target for _, target in moves}
         done: list[tuple[Path, Path | None]] = []
         target = None
         try:
+            for target in (path for final, _ in self._outputs for path in _stale(final) if path not in fresh):
+                done.append((target, self._set_aside(target)))
             for part, target in moves:
                 done.append((target, self._set_aside(target)))
                 os.replace(part, target)
@@ -122,10 +136,6 @@ class Staging:
             raise OutputError(
                 f"{target} cannot be replaced ({error.strerror}): is it open in another program?"
             ) from error
-        for final, _ in self._outputs:
-            for suffix in STALE_SUFFIXES:
-                with contextlib.suppress(OSError):
-                    Path(f"{final}{suffix}").unlink(missing_ok=True)
 
     def _set_aside(self, target: Path) -> Path | None:
         """Keep what `target` holds until all outputs are moved; None where it holds nothing."""
@@ -134,3 +144,17 @@ class Staging:
         place = Path(tempfile.mkdtemp(dir=self.folder(target.parent))) / target.name
         os.replace(target, place)
         return place
+
+
+def _stale(final: Path) -> list[Path]:
+    """What must not stay beside a new file, whether it is there or not."""
+    parts = [final.with_suffix(suffix) for suffix in STALE_PARTS] if final.suffix.lower() == ".shp" else []
+    return [*(Path(f"{final}{suffix}") for suffix in STALE_SUFFIXES), *parts]
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to the same file, which need not be there yet."""
+    with contextlib.suppress(OSError, ValueError):
+        if one.samefile(other):
+            return True
+    return os.path.normcase(os.path.realpath(one)) == os.path.normcase(os.path.realpath(other))

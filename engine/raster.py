@@ -117,6 +117,8 @@ class Scene:
         # A mask beside the file or an alpha band (which GDAL takes for a mask only in rasters of few bands); a no-data
         # tag is compared with the numbers that are read anyway.
         flags = dataset.mask_flag_enums[indexes[0] - 1]
+        self.files = tuple(dataset.files)
+        """The files that are read, those of a virtual raster too."""
         self._has_mask = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
         self._alpha = [i for i, kind in enumerate(dataset.colorinterp, 1) if kind == ColorInterp.alpha]
         self._nodata = [dataset.nodatavals[index - 1] for index in indexes]

@@ -52,6 +52,7 @@ def prepare(request: PrepareRequest, monitor: Monitor = silent) -> PrepareResult
     with gdal_settings(), ExitStack() as stack:
         staging = stack.enter_context(Staging(request.job_id))
         source = stack.enter_context(open_source(request, MARIDA_ORDER))
+        staging.reads(request.water, request.area, *request.product, *source.files)
         paths = staging.add(request.output), staging.add(request.quality)
         scratch = staging.folder(Path(request.output).absolute().parent) / "quality.tif"
         quality = stack.enter_context(make_quality(scratch, source, request, Share(monitor, 0.02, 0.3)))

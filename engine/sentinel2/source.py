@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from rasterio.crs import CRS
 
@@ -42,6 +43,18 @@ class Source:
     def level(self) -> str | None:
         """The level of the reflectance that the model gets; None where nothing tells."""
         return self.tags.get("level")
+
+    @property
+    def files(self) -> list[str]:
+        """What is read of it, or may be, as far as these are files: no result may take their place."""
+        read = [self.path, *self.scene.files]
+        if self.tags.get("quality_mask"):
+            read.append(str(Path(self.path).parent / self.tags["quality_mask"]))
+        if self.product:
+            classes = self.product.scene_classification
+            read += [band.path for band in (*self.product.bands.values(), *([classes] if classes else []))]
+            read += [mask.path for mask in self.product.cloud_masks]
+        return read
 
     def validated(self, card_level: str) -> bool:
         """Whether a model whose card says `card_level` was measured on reflectance of this kind.
