@@ -16,21 +16,30 @@ import rasterio
 import shapely
 from affine import Affine
 from pyproj import CRS, Transformer
+from pyproj.exceptions import ProjError
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.features import rasterize
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window as RasterWindow
+from shapely.errors import GEOSException
 from shapely.geometry.base import BaseGeometry
 
 from engine.errors import RasterError
-from engine.raster import Grid
+from engine.raster import Grid, transform_of
 from engine.tiling import Window
 
 __all__ = ["AlignedRaster", "Place", "Polygons", "open_aligned", "open_place"]
 
 # A long edge is no straight line in another CRS: edges are cut to this length, in degrees or in the CRS's unit.
 EDGE_DEGREES, EDGE_UNITS = 0.01, 1000.0
+# What the libraries that read, clip and move polygons fail with.
+READ_ERRORS = (
+    pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, GEOSException, ProjError, OSError, ValueError,
+)  # fmt: skip
+
+
+Frame = tuple[float, float, float, float]
 
 
 class Place(Protocol):
@@ -142,7 +151,7 @@ def _origin(dataset: rasterio.DatasetReader, grid: Grid) -> tuple[int, int] | No
     """Where the grid's first pixel is in a dataset (row, column); None where their pixels do not match."""
     if dataset.crs != grid.crs:
         return None
-    shift = ~dataset.transform @ grid.transform
+    shift = ~transform_of(dataset) @ grid.transform
     col, row = round(shift.c), round(shift.f)
     same = math.isclose(shift.a, 1, rel_tol=1e-6) and math.isclose(shift.e, 1, rel_tol=1e-6)
     return (row, col) if same and abs(shift.c - col) < 1e-3 and abs(shift.f - row) < 1e-3 else None
@@ -182,30 +191,51 @@ def _polygons(file: str, layer: str, grid: Grid, purpose: str) -> list[BaseGeome
         if not info["crs"] or grid.crs is None:
             raise RasterError(f"{shown} or the scene has no CRS, so they cannot be laid over each other: assign one.")
         source, target = CRS.from_user_input(info["crs"]), CRS.from_wkt(grid.crs.to_wkt())
-        frame = _frame(grid, target, source)
-        _, _, shapes, _ = pyogrio.raw.read(file, layer=layer, columns=[], bbox=frame)
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError, ValueError) as error:
+        found: list[BaseGeometry] = []
+        for frame in _frames(grid, target, source):
+            _, _, shapes, _ = pyogrio.raw.read(file, layer=layer, columns=[], bbox=frame)
+            found += _parts(shapely.from_wkb(shapes), frame, source, target, grid)
+    except READ_ERRORS as error:
         if isinstance(error, RasterError):
             raise
         raise RasterError(f"{shown} cannot be read as a layer of polygons: {error}") from error
+    return found
+
+
+def _parts(
+    shapes: Sequence[BaseGeometry | None], frame: Frame, source: CRS, target: CRS, grid: Grid
+) -> Iterator[BaseGeometry]:
+    """What of polygons lies in a frame, in the grid's CRS."""
     to_grid = Transformer.from_crs(source, target, always_xy=True)
     edge = EDGE_DEGREES if source.is_geographic else EDGE_UNITS
-    found = []
-    for shape in shapely.from_wkb(shapes):
+    middle, _ = grid.transform @ (grid.width / 2, grid.height / 2)
+
+    def moved(xy: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        x, y = to_grid.transform(xy[:, 0], xy[:, 1])
+        # A grid in degrees that crosses the meridian of 180 degrees counts on beyond it.
+        return np.stack([x - 360 * np.round((x - middle) / 360) if target.is_geographic else x, y], axis=1)
+
+    for shape in shapes:
         if shape is None or shape.geom_type not in ("Polygon", "MultiPolygon"):
             continue
         cut = shapely.clip_by_rect(shapely.make_valid(shapely.force_2d(shape)), *frame)
         if not cut.is_empty:
-            fine = shapely.segmentize(cut, edge)
-            found.append(shapely.transform(fine, lambda xy: np.stack(to_grid.transform(xy[:, 0], xy[:, 1]), axis=1)))
-    return found
+            yield shapely.transform(shapely.segmentize(cut, edge), moved)
 
 
-def _frame(grid: Grid, target: CRS, source: CRS) -> tuple[float, float, float, float]:
-    """The grid's bounds in another CRS, a tenth wider on each side."""
+def _frames(grid: Grid, target: CRS, source: CRS) -> list[Frame]:
+    """The grid's bounds in another CRS, a tenth wider on each side; two where they cross the meridian of 180 degrees.
+
+    Then each reaches beyond 180 degrees, so that it does not matter from where a layer's longitudes are counted.
+    """
     left, top = grid.transform @ (0, 0)
     right, bottom = grid.transform @ (grid.width, grid.height)
     bounds = min(left, right), min(top, bottom), max(left, right), max(top, bottom)
     west, south, east, north = Transformer.from_crs(target, source, always_xy=True).transform_bounds(*bounds)
+    turn = 360 if source.is_geographic else 0
+    # PROJ gives the eastern side as a smaller number where the meridian lies between.
+    east += turn if east < west else 0
     wide, high = 0.1 * (east - west), 0.1 * (north - south)
-    return west - wide, south - high, east + wide, north + high
+    frame = west - wide, south - high, east + wide, north + high
+    other = -turn if east > 180 else turn if west < -180 else 0
+    return [frame, (frame[0] + other, frame[1], frame[2] + other, frame[3])] if other else [frame]

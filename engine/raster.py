@@ -31,7 +31,7 @@ from engine.errors import BandError, RasterError
 from engine.reflectance import Scaling, choose_scaling
 from engine.tiling import Window
 
-__all__ = ["Grid", "Scene", "gdal_settings", "open_scene", "scene_name"]
+__all__ = ["Grid", "Scene", "gdal_settings", "open_scene", "scene_name", "transform_of"]
 
 log = logging.getLogger(__name__)
 
@@ -280,10 +280,14 @@ def _check_grid(path: str, transform: Affine) -> None:
         )
 
 
+def transform_of(dataset: rasterio.DatasetReader) -> Affine:
+    """The dataset's transform; rows go down from 0 where it has none, as QGIS draws such a raster."""
+    return Affine(1, 0, 0, 0, -1, 0) if dataset.transform.is_identity else dataset.transform
+
+
 def _grid(dataset: rasterio.DatasetReader, crs: CRS | None) -> Grid:
-    """The dataset's grid; without a transform rows go down from 0, as QGIS draws such a raster."""
-    transform = Affine(1, 0, 0, 0, -1, 0) if dataset.transform.is_identity else dataset.transform
-    return Grid(dataset.width, dataset.height, transform, dataset.crs if crs is None else crs)
+    """The dataset's grid, in another CRS where one is given."""
+    return Grid(dataset.width, dataset.height, transform_of(dataset), dataset.crs if crs is None else crs)
 
 
 def _label(dataset: rasterio.DatasetReader, index: int) -> BandLabel:
