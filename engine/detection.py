@@ -7,7 +7,7 @@ for detections. Memory grows with the width of a scene and with what is found, n
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,7 +23,7 @@ from engine.errors import OutputError, RasterError
 from engine.ground import Ground
 from engine.jobs import DetectRequest, DetectResult
 from engine.modelfile import ModelCard
-from engine.monitor import Monitor, Share, silent
+from engine.monitor import Monitor, Share, silent, watched
 from engine.outputs import Staging
 from engine.prediction import CHANNELS, Predictor
 from engine.raster import gdal_settings
@@ -59,10 +59,11 @@ def detect(request: DetectRequest, monitor: Monitor = silent) -> DetectResult:
         staging = stack.enter_context(Staging(request.job_id))
         source = stack.enter_context(open_source(request, predictor.card.bands))
         staging.reads(predictor.path, request.water, request.area, *request.product, *source.files)
-        mask = staging.add(request.mask)
+        places = {"mask": request.mask, "probability": request.probability, "detections": request.detections}
+        staged = {name: staging.add(place) for name, place in places.items() if place}
         scratch = staging.folder(Path(request.mask).absolute().parent) / "quality.tif"
         with make_quality(scratch, source, request, Share(monitor, 0.02, 0.1)) as quality:
-            run = _Run(request, predictor, source, quality, staging, mask)
+            run = _Run(request, predictor, source, quality, staged, stack)
             run.search(Share(monitor, 0.1, 0.9))
             result = run.finish(Share(monitor, 0.9, 1.0))
         staging.publish()
@@ -92,9 +93,13 @@ class _Run:
     """One run over one scene: what is open, and what has been counted."""
 
     def __init__(
-        self, request: DetectRequest, predictor: Predictor, source: Source, quality: Quality, staging: Staging,
-        mask: Path,
+        self, request: DetectRequest, predictor: Predictor, source: Source, quality: Quality,
+        staged: Mapping[str, Path], stack: ExitStack,
     ) -> None:  # fmt: skip
+        """Open the rasters that are written.
+
+        `stack` closes them before the staging, which it got earlier, removes its folder: Windows removes no open file.
+        """
         card, scene = predictor.card, source.scene
         self.request, self.predictor, self.scene = request, predictor, scene
         self.source, self.quality = source, quality
@@ -106,17 +111,16 @@ class _Run:
         self.tally = Tally(self.ground)
         # After the measures, of each class the pixels that are likeliest to be it if they are no debris.
         self.collector = ComponentCollector(scene.grid.width, len(MEASURES) + len(card.classes))
-        self.detections_path = staging.add(request.detections) if request.detections else None
+        self.detections_path = staged.get("detections")
         tags = self._tags()
-        self.mask = RasterSink(
-            mask, scene.grid, "uint8", NO_DATA, "Marine debris mask",
-            {**tags, "VALUES": "0 clear, 1 debris, 2 other floating matter, 3 land, 4 cloud or shadow, 255 no data"},
-        )  # fmt: skip
-        self.probability = (
-            RasterSink(staging.add(request.probability), scene.grid, "float32", np.nan, self._layers(), tags)
-            if request.probability
-            else None
+        values = {"VALUES": "0 clear, 1 debris, 2 other floating matter, 3 land, 4 cloud or shadow, 255 no data"}
+        self.mask = stack.enter_context(
+            RasterSink(staged["mask"], scene.grid, "uint8", NO_DATA, "Marine debris mask", {**tags, **values})
         )
+        self.probability: RasterSink | None = None
+        if "probability" in staged:
+            sink = RasterSink(staged["probability"], scene.grid, "float32", np.nan, self._layers(), tags)
+            self.probability = stack.enter_context(sink)
 
     def _layers(self) -> list[str]:
         """Bands of the probability: of debris and, where the model tells it, of anything that floats."""
@@ -215,10 +219,12 @@ class _Run:
         if not self.tally.observed:
             log.warning("No open water was found in the scene: it is all land, cloud or no data.")
         monitor(0.0, "Outlining detections")
-        components = self._without_small(self.collector.components())
+        components = self._without_small(self.collector.components(), Share(monitor, 0.02, 0.1))
         surveyor = Surveyor(self.quality, self.ground, self.request.shore, self.request.cloud_collar)
         names = [entry.name for entry in self.predictor.card.classes]
-        detections = detections_from(components, self.scene.grid, self.ground, surveyor, names)
+        detections = detections_from(
+            components, self.scene.grid, self.ground, surveyor, names, Share(monitor, 0.1, 0.3)
+        )
         if self.detections_path:
             write_detections(self.detections_path, detections, self.scene.grid, self._constants())
         monitor(0.3, "Writing the mask")
@@ -229,9 +235,9 @@ class _Run:
         monitor(1.0, "Done")
         return self._result(detections)
 
-    def _without_small(self, components: Sequence[Component]) -> list[Component]:
+    def _without_small(self, components: Sequence[Component], monitor: Monitor) -> list[Component]:
         """The components that are large enough; the others become clear in the mask and in the tally too."""
-        for component in components:
+        for component in watched(components, monitor, "Leaving out small detections"):
             if component.pixels < self.request.min_pixels:
                 self.mask.burn(component.geometry, CLEAR)
                 self.tally.move(DEBRIS, CLEAR, component.pixels, float(component.sums[MEASURES.index("area_m2")]))

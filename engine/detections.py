@@ -17,6 +17,7 @@ import shapely
 from engine.components import Component
 from engine.errors import OutputError
 from engine.ground import Ground
+from engine.monitor import Monitor, silent, watched
 from engine.raster import Grid
 from engine.surroundings import Surroundings, Surveyor
 
@@ -101,7 +102,7 @@ def measures_of(
 
 def detections_from(
     components: Sequence[Component], grid: Grid, ground: Ground | None, surveyor: Surveyor | None = None,
-    classes: Sequence[str] = (),
+    classes: Sequence[str] = (), monitor: Monitor = silent,
 ) -> list[Detection]:  # fmt: skip
     """The table's rows, most probable first.
 
@@ -111,6 +112,7 @@ def detections_from(
         ground: the ground under it.
         surveyor: looks around each.
         classes: names of those classes.
+        monitor: is told of it, since looking around takes minutes where there are many.
     """
     order = sorted(components, key=lambda component: (-component.maxima[0], -component.pixels))
     if not order:
@@ -132,7 +134,7 @@ def detections_from(
             second=classes[int(np.argmax(c.sums[len(MEASURES) :]))] if classes else None,
             around=surveyor.around(c.geometry) if surveyor else Surroundings(None, None, None),
         )
-        for i, c in enumerate(order)
+        for i, c in enumerate(watched(order, monitor, "Outlining detections"))
     ]
 
 

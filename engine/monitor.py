@@ -6,10 +6,15 @@ A monitor takes the fraction done (0 to 1) and a short message for the person wa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
-__all__ = ["Monitor", "Share", "silent"]
+__all__ = ["Monitor", "Share", "silent", "watched"]
+
+T = TypeVar("T")
+# Of things that take milliseconds each, so many go by between two looks at the monitor.
+STRIDE = 100
 
 Monitor = Callable[[float, str], None]
 
@@ -29,3 +34,11 @@ class Share:
     def __call__(self, fraction: float, message: str) -> None:
         """Pass `fraction` of this part on as a fraction of the whole."""
         self.monitor(self.start + (self.end - self.start) * min(max(fraction, 0.0), 1.0), message)
+
+
+def watched(items: Sequence[T], monitor: Monitor, message: str) -> Iterator[T]:
+    """The items one by one, with a word to the monitor before the first and now and then."""
+    for number, item in enumerate(items):
+        if number % STRIDE == 0:
+            monitor(number / len(items), f"{message}: {number} of {len(items)}" if number else message)
+        yield item

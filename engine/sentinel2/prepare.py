@@ -68,13 +68,12 @@ def _write(
 ) -> None:
     grid = source.scene.grid
     tags = _tags(request, source)
-    bands = RasterSink(
-        paths[0], grid, "uint16", 0, MARIDA_ORDER, {**tags, "QUALITY_MASK": _way(request)},
-        scaling=(SCALE, OFFSET),
-    )  # fmt: skip
     values = {"VALUES": "0 look here, 3 land, 4 cloud or shadow, 255 no data"}
-    mask = RasterSink(paths[1], grid, "uint8", NO_DATA, "Quality mask", {**tags, **values})
-    with bands, mask:
+    told = {**tags, "QUALITY_MASK": _way(request)}
+    with (
+        RasterSink(paths[0], grid, "uint16", 0, MARIDA_ORDER, told, scaling=(SCALE, OFFSET)) as bands,
+        RasterSink(paths[1], grid, "uint8", NO_DATA, "Quality mask", {**tags, **values}) as mask,
+    ):
         for row in range(0, grid.height, ROWS):
             window = Window(row, 0, min(ROWS, grid.height - row), grid.width)
             reflectance, observed = source.scene.read(window)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -365,6 +368,55 @@ def test_cancel_at_any_point_leaves_nothing(detector: Detector, make_raster, wat
     with pytest.raises(Cancelled):
         detector(make_raster(water(900, 900)), monitor=monitor)
     assert _left(detector.folder) == []
+
+
+def test_cancel_is_looked_at_while_many_detections_are_outlined(detector: Detector, make_raster, water: Water) -> None:
+    array = water(90, 90)
+    array[B8, ::3, ::3] = 0.2
+    array[B8, ::3, 1:45:3] = 0.2
+    path = make_raster(array)
+    seen: list[tuple[float, str]] = []
+    assert detector(path, monitor=lambda *said: seen.append(said), min_pixels=2).detection_count == 450
+    for kind, count in (("Leaving out small detections", 900), ("Outlining detections", 450)):
+        parts = [fraction for fraction, message in seen if message.startswith(f"{kind}: ")]
+        assert len(parts) == (count - 1) // 100
+        assert len(set(parts)) == len(parts)
+        assert parts == sorted(parts)
+    assert [fraction for fraction, _ in seen] == sorted(fraction for fraction, _ in seen)
+
+    def stop(fraction: float, message: str) -> None:
+        if message.startswith("Outlining detections: 200"):
+            raise Cancelled("stop")
+
+    before = (detector.folder / "mask.tif").read_bytes()
+    with pytest.raises(Cancelled):
+        detector(path, monitor=stop)
+    assert (detector.folder / "mask.tif").read_bytes() == before
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="tells open files by /proc")
+@pytest.mark.parametrize("stop_at", [0.5, 0.92, 2.0])
+def test_no_file_is_open_when_its_folder_is_removed(
+    detector: Detector, make_raster, scene: np.ndarray, monkeypatch: pytest.MonkeyPatch, stop_at: float
+) -> None:
+    """Windows would leave the folder there."""
+    remove, removed = shutil.rmtree, []
+
+    def removing(folder: Path, **options: bool) -> None:
+        # A file may be closed between the listing and the look at it.
+        links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+        removed.append([str(link.readlink()) for link in links if str(folder) in os.path.realpath(link)])
+        remove(folder, **options)
+
+    def monitor(fraction: float, message: str) -> None:
+        if fraction >= stop_at:
+            raise Cancelled("stop")
+
+    path = make_raster(scene)
+    monkeypatch.setattr(shutil, "rmtree", removing)
+    with contextlib.suppress(Cancelled):
+        detector(path, monitor=monitor)
+    assert removed == [[]]
 
 
 def test_progress_never_goes_back(detector: Detector, make_raster, water: Water) -> None:
