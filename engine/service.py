@@ -154,6 +154,7 @@ def _serve_one(messages: Messages) -> int:
             result = run(request, session)
         finally:
             session.end()
+        messages.send("result", result=dataclasses.asdict(result))
     except Cancelled as error:
         messages.send("error", code=error.code, message=str(error))
         return EXIT_CANCELLED
@@ -166,7 +167,6 @@ def _serve_one(messages: Messages) -> int:
         traceback.print_exc()
         messages.send("error", code="internal", message=f"The engine failed: {type(error).__name__}: {error}")
         return EXIT_ERROR
-    messages.send("result", result=dataclasses.asdict(result))
     return EXIT_RESULT
 
 

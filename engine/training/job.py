@@ -6,6 +6,7 @@ import logging
 import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -264,8 +265,19 @@ def _finish(session: Session, plan: Mapping[str, Any], monitor: Monitor) -> tupl
         raise TrainingError("Training ended before its first epoch did.")
     network = session.average.network
     network.load_state_dict(session.best)
+    monitor = _ending(monitor)
     first = session.validate(lambda done: monitor(0.5 * done, "Fitting the temperature"))
     kept = session.kept_calibration()
     temperature = kept.temperature if kept else fit_temperature(first.logits, first.target, first.weight)
     final = session.validate(lambda done: monitor(0.5 + 0.5 * done, "Choosing the threshold"), temperature)
     return network, card_of(session, final, temperature, plan), final
+
+
+def _ending(monitor: Monitor) -> Monitor:
+    """A monitor for what follows the epochs: a stop that comes then asks for what is being done anyway."""
+
+    def go_on(fraction: float, message: str) -> None:
+        with suppress(StopAsked):
+            monitor(fraction, message)
+
+    return go_on

@@ -86,6 +86,23 @@ def test_an_error_carries_its_code(engine, tmp_path: Path, toy_model: Path) -> N
     assert "There is no file" in last["message"]
 
 
+def test_a_result_that_is_no_json_is_an_error_with_a_line() -> None:
+    code = (
+        "import dataclasses, sys\n"
+        "from engine import service\n"
+        "result = dataclasses.make_dataclass('Result', ['area'])(float('nan'))\n"
+        "service.run = lambda request, monitor: result\n"
+        "sys.exit(service.serve())\n"
+    )
+    call = json.dumps({"protocol": 1, "job": "status", "request": {}})
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, input=call + "\n", capture_output=True, text=True, check=False
+    )
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert (done.returncode, last["type"], last["code"]) == (1, "error", "internal")
+    assert "ValueError" in last["message"]
+
+
 @pytest.mark.parametrize("how", ["line", "end of input"])
 def test_cancel_stops_soon_and_leaves_nothing(engine, how: str, make_raster, toy_model: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"

@@ -76,6 +76,20 @@ def test_stop_keeps_the_best_so_far(folder: Path, tmp_path: Path):
     assert modelfile.read_card(tmp_path / "m.safetensors").training["epochs_done"] == 2
 
 
+@pytest.mark.parametrize("asked", ["Fitting the temperature", "Choosing the threshold"])
+def test_a_stop_after_the_last_epoch_keeps_the_model_too(folder: Path, tmp_path: Path, asked: str):
+    said: list[str] = []
+
+    def monitor(_: float, message: str) -> None:
+        said.append(message)
+        if message == asked and said.count(asked) == 1:
+            raise StopAsked("asked")
+
+    result = train(request(folder, tmp_path, epochs=1), monitor)
+    assert asked in said
+    assert result.epochs == modelfile.read_card(tmp_path / "m.safetensors").training["epochs_done"] == 1
+
+
 def test_a_file_named_stop_stops_it_too(folder: Path, tmp_path: Path):
     def monitor(_: float, message: str) -> None:
         if message.startswith("Epoch 2 of"):
@@ -169,23 +183,10 @@ def test_a_killed_training_loses_one_epoch_at_most(folder: Path, tmp_path: Path)
     _, values = RunFolder(tmp_path / "m.training").load_state()
     assert lines - 1 <= values["epoch"] <= lines
     assert not (tmp_path / "m.safetensors").exists()
-    with pytest.raises(StopAsked):
+    with pytest.raises(Cancelled):
         # One more epoch shows that it goes on.
-        train(TrainRequest(**arguments, resume=True), _StopLater(values["epoch"] + 2))
+        train(TrainRequest(**arguments, resume=True), After(values["epoch"] + 2, Cancelled))
     assert len(log_of(tmp_path)) >= values["epoch"] + 1
-
-
-class _StopLater:
-    """Raises twice, so that the training ends without finishing."""
-
-    def __init__(self, epoch: int) -> None:
-        self.wanted = f"Epoch {epoch} of"
-        self.on = False
-
-    def __call__(self, _: float, message: str) -> None:
-        self.on = self.on or message.startswith(self.wanted)
-        if self.on:
-            raise StopAsked("asked")
 
 
 def test_a_full_disk_is_said_with_its_place(tmp_path: Path):
