@@ -15,10 +15,22 @@ import pyogrio.raw
 import pytest
 import rasterio
 import shapely
+import torch
 from affine import Affine
+from toy_model import toy_card, toy_network
 
+from engine import modelfile
 from engine.bands import MARIDA_ORDER
-from engine.errors import BandError, Cancelled, EngineError, OutputError, RasterError, ReflectanceError, RequestError
+from engine.errors import (
+    BandError,
+    Cancelled,
+    EngineError,
+    ModelError,
+    OutputError,
+    RasterError,
+    ReflectanceError,
+    RequestError,
+)
 from engine.jobs import DetectRequest, DetectResult, run
 from engine.monitor import silent
 
@@ -322,6 +334,27 @@ def test_bad_input_gives_one_message_and_leaves_nothing(
     with pytest.raises(error, match=message):
         detector(rasters[kind]())
     assert _left(detector.folder) == []
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
+def test_a_fill_that_no_tag_tells_is_the_rasters_fault(detector: Detector, make_raster, scene: np.ndarray) -> None:
+    scene[:, 5:20, 20:30] = np.finfo(np.float32).min
+    with pytest.raises(RasterError, match=r"reflectance in B1 is -3\.40282e\+38.*Set its no-data value"):
+        detector(make_raster(scene))
+    detector(make_raster(scene, name="told.tif", nodata=float(np.finfo(np.float32).min)))
+    assert (detector.raster("mask") == 255).sum() == 150
+
+
+def test_a_model_that_gives_no_numbers_is_the_models_fault(
+    detector: Detector, make_raster, scene: np.ndarray, tmp_path: Path
+) -> None:
+    network = toy_network()
+    with torch.no_grad():
+        for weights in (network.encoder[0][0].weight, network.head[3].weight):
+            weights.fill_(3e38)
+    modelfile.save(tmp_path / "wild.safetensors", network, toy_card())
+    with pytest.raises(ModelError, match="its training went wrong"):
+        detector(make_raster(scene), model=str(tmp_path / "wild.safetensors"))
 
 
 def test_outputs_that_cannot_be_written(detector: Detector, make_raster, scene: np.ndarray, toy_model: Path) -> None:
