@@ -103,7 +103,7 @@ class _Outputs:
         self.staged: dict[str, Path] = {}
         if not team.first:
             return
-        staging.reads(request.start_from, *request.rasters, *request.labels)
+        staging.reads(*request.rasters, *request.labels)
         for name in ("model", "report", "log_csv"):
             if getattr(request, name):
                 self.staged[name] = staging.add(getattr(request, name))
