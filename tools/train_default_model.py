@@ -160,9 +160,17 @@ class Trainer:
                 "weak_share": WEAK_SHARE,
                 "edge_share": EDGE_SHARE,
                 **recipe,
+                **self._went_on(),
             },
             metrics=calibration.metrics,
         )
+
+    def _went_on(self) -> dict[str, Any]:
+        """What the model was before, where it did not begin from scratch."""
+        if self.start is None:
+            return {}
+        kept = ("steps", "batch_size", "rate")
+        return {"went_on_from": {"name": self.start.name, **{key: self.start.training.get(key) for key in kept}}}
 
 
 def say(text: str) -> None:
@@ -176,7 +184,8 @@ def main() -> None:
     parser.add_argument("--pool", type=Path, required=True, help="made by tools/default_model_data.py")
     parser.add_argument("--textures", type=Path, required=True, help="folder of the real images")
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--name", default="practice-5")
+    parser.add_argument("--start", type=Path, help="model to go on from; from scratch where not given")
+    parser.add_argument("--name", default="practice-6")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch-size", type=int, default=16)
@@ -185,7 +194,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    trainer = Trainer(PoolTiles(options.pool), options)
+    trainer = Trainer(PoolTiles(options.pool), options, options.start)
     trainer.run(say)
     network = trainer.average.network
     staged = options.output.with_name(f".{options.output.name}.part")
