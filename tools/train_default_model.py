@@ -185,7 +185,7 @@ def main() -> None:
     parser.add_argument("--textures", type=Path, required=True, help="folder of the real images")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--start", type=Path, help="model to go on from; from scratch where not given")
-    parser.add_argument("--name", default="practice-6")
+    parser.add_argument("--name", default="practice-5")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--batch-size", type=int, default=16)
