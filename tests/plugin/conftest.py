@@ -174,6 +174,16 @@ def window(qgis_app, project):
 
 
 @pytest.fixture
+def run(tmp_path):
+    """The files of one run, by the names of its outputs, in a folder of their own."""
+    from .results_data import write_run
+
+    folder = tmp_path / "run"
+    folder.mkdir()
+    return write_run(folder)
+
+
+@pytest.fixture
 def open_panel(window, project):
     """Opens the results panel in the window; once what there is of the run's rasters was read."""
 

@@ -37,13 +37,6 @@ ALL_FORMATS = list(range(6))
 
 
 @pytest.fixture
-def run(tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir()
-    return write_run(folder)
-
-
-@pytest.fixture
 def decided(run):
     """The same with two decisions, one of them with a long note in several scripts."""
     layer = QgsVectorLayer(run["DETECTIONS"], "detections", "ogr")

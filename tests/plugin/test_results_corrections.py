@@ -30,13 +30,6 @@ from .results_data import ORIGIN, PIXEL, TAGS, write_run
 
 
 @pytest.fixture
-def run(tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir()
-    return write_run(folder)
-
-
-@pytest.fixture
 def decided(run):
     layer = QgsVectorLayer(run["DETECTIONS"], "detections", "ogr")
     ensure_fields(layer)

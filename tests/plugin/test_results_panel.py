@@ -28,13 +28,6 @@ from .results_data import ORIGIN, PIXEL, TAGS, write_raster, write_run
 
 
 @pytest.fixture
-def run(tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir()
-    return write_run(folder)
-
-
-@pytest.fixture
 def panel(run, project, open_panel):
     load(project, run)
     return open_panel()

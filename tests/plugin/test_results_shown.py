@@ -16,17 +16,9 @@ from debris_qgis.results.runs import runs_of
 from debris_qgis.results.shown import own_filter
 
 from .conftest import RecordingFeedback
-from .results_data import write_run
 from .test_report import text_of
 
 HIGH = 0.99
-
-
-@pytest.fixture
-def run(tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir()
-    return write_run(folder)
 
 
 @pytest.fixture
