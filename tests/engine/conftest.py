@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from detect_runner import Detector
 from toy_model import write_toy_model
 
 from engine.bands import MARIDA_ORDER
@@ -77,3 +78,19 @@ def _data(name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"real imagery is not on this machine: no {folder.name} beside the project")
     return folder
+
+
+@pytest.fixture
+def detector(tmp_path: Path, toy_model: Path) -> Detector:
+    (tmp_path / "out").mkdir()
+    return Detector(tmp_path / "out", toy_model)
+
+
+@pytest.fixture
+def scene(water: Callable[[int, int], np.ndarray]) -> np.ndarray:
+    """A line of five pixels, a lone pixel, and two that touch at a corner, in 40 x 60 pixels of water."""
+    array, b8 = water(40, 60), MARIDA_ORDER.index("B8")
+    array[b8, 10, 10:15] = 0.2
+    array[b8, 30, 50] = 0.15
+    array[b8, 20, 30] = array[b8, 21, 31] = 0.25
+    return array

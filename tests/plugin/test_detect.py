@@ -364,56 +364,6 @@ def test_what_the_file_says_is_left_to_it(provider, make_raster, water):
         assert algorithm.scene_request({"INPUT": path}, context)["crs"] is None
 
 
-def test_check_engine_answers_within_two_seconds(engine_python):
-    begin = time.monotonic()
-    result = processing.run("debris:enginestatus", {}, feedback=RecordingFeedback())
-    assert time.monotonic() - begin < 2 or os.environ.get("CI")
-    assert result["READY"] is True, result["REPORT"]
-    for word in ("torch", "Device", "Memory", "Model:"):
-        assert word in result["REPORT"]
-
-
-def test_check_engine_says_what_to_do(monkeypatch):
-    monkeypatch.setenv("DEBRIS_ENGINE_PYTHON", "/nowhere/python")
-    result = processing.run("debris:enginestatus", {}, feedback=RecordingFeedback())
-    assert result["READY"] is False
-    assert "/nowhere/python" in result["REPORT"]
-    assert "pip install -r" in result["REPORT"]
-
-
-def test_practice_scene_and_its_labels(out):
-    result = processing.run(
-        "debris:simulate",
-        {
-            "WIDTH": 128,
-            "HEIGHT": 96,
-            "SEED": 5,
-            "WITHOUT": "cloud, nodata",
-            "OUTPUT": str(out / "s.tif"),
-            "LABELS": str(out / "l.tif"),
-        },
-        feedback=RecordingFeedback(),
-    )
-    scene, labels = QgsRasterLayer(result["OUTPUT"], "s"), QgsRasterLayer(result["LABELS"], "l")
-    assert (scene.width(), scene.height(), scene.bandCount()) == (128, 96, 11)
-    assert scene.extent() == labels.extent()
-    assert scene.crs().isValid()
-    assert 6 not in np.unique(read(result["LABELS"]))
-    assert labels.renderer().type() == "paletted"
-    written = gdal.Open(result["OUTPUT"])
-    assert written.GetRasterBand(9).GetDescription() == "B8A"
-
-
-def test_an_unknown_ingredient_lists_the_known(out):
-    with pytest.raises(QgsProcessingException, match="debris"):
-        processing.run(
-            "debris:simulate",
-            {"WITHOUT": "unicorns", "OUTPUT": str(out / "s.tif"), "LABELS": str(out / "l.tif")},
-            feedback=RecordingFeedback(),
-        )
-    assert left(out) == []
-
-
 def test_outputs_can_be_described_as_json(detect, scene):
     """qgis_process --json prints results: they must be plain numbers and texts."""
     assert json.loads(json.dumps(detect(scene)))["DETECTION_COUNT"] == 3
