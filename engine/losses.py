@@ -131,6 +131,13 @@ class _OwnAndSums(torch.autograd.Function):
         return result, None
 
 
+def _as_one_image(logits: Tensor, target: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """A batch as one image, its own images one below the other, which no term tells from the batch: a GPU waits for
+    many small steps, and has no cache to save."""
+    single = logits.transpose(0, 1).flatten(1, 2)[None]
+    return single, target.flatten(0, 1)[None], None if weight is None else weight.flatten(0, 1)[None]
+
+
 def weak_loss(probability: Tensor, weak: Tensor, power: float = 0.7) -> Tensor:
     """Mean of (1 - (1 - p)^q) / q over pixels that are negative, or most likely so, but that nobody labelled.
 
@@ -181,6 +188,8 @@ class CombinedLoss(nn.Module):
 
     def forward(self, logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         """The loss of `logits` (batch, classes, height, width); 0 where no pixel of the batch has a target."""
+        if logits.is_cuda:
+            logits, target, weight = _as_one_image(logits, target, weight)
         log_p, summed = _OwnAndSums.apply(logits, target)  # type: ignore[no-untyped-call]
         p = log_p.exp()
         terms = (

@@ -20,7 +20,7 @@ from engine.raster import Scene
 from engine.reflectance import Scaling, check_plausible, choose_scaling
 from engine.tiling import Window
 
-__all__ = ["LabelledPatch", "patch_names", "read_patch"]
+__all__ = ["LabelledPatch", "patch_names", "read_patch", "scene_of"]
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +78,11 @@ def patch_names(folder: Path, split: str | None = None) -> list[str]:
     return [name for name in names if name in found]
 
 
+def scene_of(name: str) -> str:
+    """The scene of a patch by its name: `S2_14-9-18_16PCC_3` is of `S2_14-9-18_16PCC`."""
+    return name.rsplit("_", 1)[0]
+
+
 def read_patch(folder: Path, name: str, bands: Sequence[str]) -> LabelledPatch | None:
     """Read a patch, or None (and a line in the log) where it holds no data at all, as some of MARIDA's do.
 
@@ -86,7 +91,7 @@ def read_patch(folder: Path, name: str, bands: Sequence[str]) -> LabelledPatch |
         BandError: the bands cannot be told.
         ReflectanceError: the numbers are no reflectance, neither as they are nor by the file's scale and offset.
     """
-    scene = name.rsplit("_", 1)[0]
+    scene = scene_of(name)
     path = folder / "patches" / scene / f"{name}.tif"
     try:
         reflectance, observed = _read_image(path, name, tuple(bands))

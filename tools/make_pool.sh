@@ -12,5 +12,5 @@ if [ ! -f "$pool/parts.json" ]; then
         echo "No real images at $textures: name the folder of MARIDA's train and val images by TEXTURES=…" >&2
         exit 2
     fi
-    "${PYTHON:-python3}" -m tools.default_model_data --textures "$textures" --pool "$pool" --scale 0.6 --seed "$seed"
+    "${PYTHON:-python3}" -m tools.default_model_data --textures "$textures" --pool "$pool" --seed "$seed"
 fi

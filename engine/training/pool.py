@@ -17,9 +17,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from engine.bands import MARIDA_ORDER
 from engine.practice.scene import SceneOptions, Tile
+from engine.training.crops import LabelledCrops
 from engine.training.data import PracticeTiles, TileSource
 from engine.training.texture import TextureTiles
 
@@ -41,13 +43,20 @@ class Part:
     """Folder in MARIDA's layout to paint on; practice water where None."""
     fold: int | None = None
     """The fold of the folder's patches that it draws from, as in `engine.training.texture.fold_of`."""
+    scene: str | None = None
+    """The scene of the folder's patches that it draws from."""
+    labelled: bool = False
+    """Whether its tiles are crops around labels of the folder's patches, with nothing painted on."""
 
 
 @lru_cache(maxsize=8)
 def _source(part: Part) -> TileSource:
     if part.textures is None:
         return PracticeTiles(part.count, part.size, part.seed, part.options)
-    return TextureTiles(Path(part.textures), None, part.count, part.size, part.seed, part.options, part.fold)
+    folder = Path(part.textures)
+    if part.labelled:
+        return LabelledCrops(folder, part.count, part.size, part.seed, part.scene)
+    return TextureTiles(folder, None, part.count, part.size, part.seed, part.options, part.fold, part.scene)
 
 
 def _make(task: tuple[Part, int]) -> tuple[Any, Any, Any]:
@@ -73,8 +82,10 @@ def make_pool(folder: Path, parts: Sequence[Part], processes: int, tick: Callabl
         np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)  # type: ignore[no-untyped-call]
         for name, (dtype, shape) in shapes.items()
     ]
+    # Long runs of one part: a process reads that part's patches, which takes longer than some tiles.
+    chunk = max(1, total // (4 * processes))
     with multiprocessing.get_context("spawn").Pool(processes) as workers:
-        for number, made in enumerate(workers.imap(_make, tasks, chunksize=16)):
+        for number, made in enumerate(workers.imap(_make, tasks, chunksize=chunk)):
             for array, values in zip(arrays, made, strict=True):
                 array[number] = values
             if number % 100 == 0:
@@ -83,7 +94,7 @@ def make_pool(folder: Path, parts: Sequence[Part], processes: int, tick: Callabl
         array.flush()
     # Written last: a folder without it is not complete.
     (folder / "parts.json").write_text(
-        json.dumps([{"name": part.name, "count": part.count, "fold": part.fold} for part in parts])
+        json.dumps([{"name": p.name, "count": p.count, "fold": p.fold, "scene": p.scene} for p in parts])
     )
 
 
@@ -91,25 +102,34 @@ class PoolTiles:
     """The tiles of a pool, by number."""
 
     def __init__(self, folder: Path) -> None:
+        # Copy on write, as torch wants arrays that could be written to: nothing ever is.
         self._arrays = [
-            np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("reflectance", "classes", "observed")
+            np.load(folder / f"{name}.npy", mmap_mode="c") for name in ("reflectance", "observed", "classes")
         ]
         self.parts: list[dict[str, Any]] = json.loads((folder / "parts.json").read_text())
 
     def __len__(self) -> int:
-        return len(self._arrays[1])
+        return len(self._arrays[0])
 
-    def numbers(self, name: str, without_fold: int | None = None) -> npt.NDArray[np.int64]:
-        """Numbers of the tiles of parts whose name starts so, less those of a fold."""
+    def numbers(
+        self, name: str, without_fold: int | None = None, without_scene: str | None = None
+    ) -> npt.NDArray[np.int64]:
+        """Numbers of the tiles of parts whose name starts so, less those of a fold or of a scene."""
         ends = np.cumsum([part["count"] for part in self.parts])
         found = [
             np.arange(end - part["count"], end)
             for part, end in zip(self.parts, ends, strict=True)
-            if part["name"].startswith(name) and (without_fold is None or part["fold"] != without_fold)
+            if part["name"].startswith(name)
+            and (without_fold is None or part["fold"] != without_fold)
+            and (without_scene is None or part.get("scene") != without_scene)
         ]
         return np.concatenate(found) if found else np.arange(0)
 
     def tile(self, index: int) -> Tile:
         """Tile number `index`."""
-        reflectance, classes, observed = (array[index] for array in self._arrays)
+        reflectance, observed, classes = (array[index] for array in self._arrays)
         return Tile(reflectance.astype(np.float32), np.array(classes), np.array(observed))
+
+    def tensors(self, device: torch.device) -> list[torch.Tensor]:
+        """All of its reflectance (float16), observed and classes; mapped into memory on a CPU, copied to a GPU."""
+        return [torch.from_numpy(array).to(device) for array in self._arrays]

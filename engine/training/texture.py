@@ -21,7 +21,7 @@ from scipy import ndimage
 
 from engine.bands import MARIDA_ORDER
 from engine.errors import DataError
-from engine.marida import patch_names, read_patch
+from engine.marida import patch_names, read_patch, scene_of
 from engine.practice.canvas import Canvas, blocks
 from engine.practice.scene import PracticeScene, SceneOptions, Tile
 from engine.practice.spectra import Conditions, signature_scenes
@@ -67,8 +67,9 @@ class TextureTiles:
         seed: int,
         options: SceneOptions,
         fold: int | None = None,
+        scene: str | None = None,
     ) -> None:
-        """Read the patches; `split` as in `engine.marida.patch_names`; those of one fold only where `fold` is given.
+        """Read the patches; `split` as in `engine.marida.patch_names`; of one fold or scene only where it is given.
 
         Raises:
             DataError: the folder has no patches that hold data, or they are smaller than a tile.
@@ -77,6 +78,7 @@ class TextureTiles:
         self._options = replace(options, mosaic_share=0.0)
         self._known: dict[int, npt.NDArray[np.uint8]] = {}
         names = [n for i, n in enumerate(patch_names(folder, split)) if fold is None or fold_of(i) == fold]
+        names = [name for name in names if scene is None or scene_of(name) == scene]
         read = [read_patch(folder, name, MARIDA_ORDER) for name in names]
         self._patches = [patch for patch in read if patch is not None and min(patch.classes.shape) >= size]
         if not self._patches:
