@@ -22,6 +22,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 from engine import modelfile
 from engine.bands import MARIDA_ORDER
 from engine.losses import CombinedLoss, class_weights, unlabelled_loss
+from engine.modelfile import ModelCard
 from engine.network import NetworkConfig, SEUNet
 from engine.prediction import normalise
 from engine.training.augment import jitter, turn
@@ -66,6 +67,8 @@ class Recipe:
     """Whether labelled patches are learnt from too; the fold of real images is held out where not."""
     without_scene: str | None = None
     """Scene of the labelled patches that is left out."""
+    start: Path | None = None
+    """Model to go on from; from scratch where None."""
     teachers: tuple[Path, ...] = field(default=())
     """Models whose mean is taught besides the labels."""
 
@@ -79,7 +82,7 @@ class Trainer:
     """One training: network, optimiser, and what normalises the bands."""
 
     def __init__(self, tiles: PooledTiles, recipe: Recipe) -> None:
-        """Start from scratch."""
+        """Start from scratch, or from the recipe's start."""
         torch.manual_seed(recipe.seed)
         self.recipe, self.tiles, self.device = recipe, tiles, tiles.device
         self.groups = [
@@ -91,6 +94,10 @@ class Trainer:
         config = NetworkConfig(bands=len(MARIDA_ORDER), classes=len(CLASSES), width=recipe.width, dropout=0.1,
                                contrast_windows=(5, 15), stretch=8.0, stem=48, head=32)  # fmt: skip
         network: Any = SEUNet(config)
+        self.start: ModelCard | None = None
+        if recipe.start is not None:
+            network, self.start, _ = modelfile.load(recipe.start)
+            network.dropout.p = config.dropout
         self.network: SEUNet = network.to(self.device, memory_format=torch.channels_last)
         self.average = WeightAverage(self.network, DECAY)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=recipe.rate, weight_decay=WEIGHT_DECAY)
@@ -109,6 +116,8 @@ class Trainer:
         counts = torch.bincount(batch.classes.flatten().long(), minlength=256).cpu().numpy()
         seen = batch.reflectance.movedim(1, -1)[batch.observed][::97]
         self.mean, self.std = seen.median(dim=0).values, seen.std(dim=0)
+        if self.start is not None:
+            self.mean, self.std = (torch.tensor(v, device=self.device) for v in (self.start.mean, self.start.std))
         by_channel = np.array([counts[list(entry.marida)].sum() for entry in CLASSES])
         self.loss = CombinedLoss(class_weights(by_channel, WEIGHT_POWER)).to(self.device)
 

@@ -60,8 +60,15 @@ def card_of(trainer: Trainer, name: str) -> ModelCard:
             "edge_share": EDGE_SHARE,
             **kept,
             **({"teachers": names_of(recipe.teachers)} if recipe.teachers else {}),
+            **({"went_on_from": _before(trainer.start)} if trainer.start else {}),
         },
     )
+
+
+def _before(card: ModelCard) -> dict[str, Any]:
+    """What a model was before it went on."""
+    kept = ("seed", "steps", "batch_size", "rate", "went_on_from")
+    return {"name": card.name, **{key: card.training[key] for key in kept if key in card.training}}
 
 
 def _origin(trainer: Trainer) -> dict[str, Any]:
@@ -100,6 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pool", type=Path, required=True, nargs="+", help="made by tools/default_model_data.py")
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--start", type=Path, help="model to go on from; from scratch where not given")
     parser.add_argument("--name", default=NAME)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=Recipe.steps)
@@ -117,7 +125,8 @@ def main() -> None:
     say(f"training on {reason}")
     recipe = Recipe(
         seed=options.seed, steps=options.steps, batch_size=options.batch_size, rate=options.rate, width=options.width,
-        patches=options.patches, without_scene=options.without_scene, teachers=tuple(options.teachers),
+        patches=options.patches, without_scene=options.without_scene, start=options.start,
+        teachers=tuple(options.teachers),
     )  # fmt: skip
     train(PooledTiles(options.pool, device), recipe, options.name, options.output)
 

@@ -38,6 +38,8 @@ class Patch:
     """(height, width): class of the pixels that it makes its own, 0 elsewhere."""
     excess: bool = False
     """Whether `spectra` is added to what is there, rather than mixed with it."""
+    measured: bool = True
+    """Whether its spectra are those of whole labelled pixels, which a 20 m cell takes over, rather than mixed here."""
 
 
 @dataclass(eq=False)
@@ -67,7 +69,7 @@ class Canvas:
         if not on_land:
             fraction = np.where(self.classes[rows, cols] == LAND, 0, fraction)
         spectra = np.moveaxis(patch.spectra[inside], -1, 0)
-        self.mix(rows, cols, fraction, spectra, patch.classes[inside], patch.excess)
+        self.mix(rows, cols, fraction, spectra, patch.classes[inside], patch.excess, patch.measured)
 
     def mix(
         self,
@@ -77,6 +79,7 @@ class Canvas:
         spectra: Array,
         classes: npt.NDArray[np.uint8],
         excess: bool | npt.NDArray[np.bool_] = False,
+        measured: bool = True,
     ) -> None:
         """Mix `spectra` (11, height, width) into a part of the canvas by `fraction` (height, width).
 
@@ -94,7 +97,7 @@ class Canvas:
         taken = (classes > 0) & (fraction > 0)
         labels[taken] = classes[taken]
         labels[~taken & (fraction > 0.08)] = NO_LABEL
-        own[taken] = True
+        own[taken] = measured
         own[~taken & (fraction > 0.5)] = False
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from engine.practice.canvas import Patch
 from engine.practice.fields import Field
 from engine.practice.spectra import Conditions, spread
+from engine.practice.vessels import REACH, ship
 from engine.tiling import Window
 
 __all__ = ["FLOATING", "MAKERS", "REACH", "shape_of_matter"]
@@ -18,9 +19,7 @@ Array = npt.NDArray[np.float32]
 Rng = np.random.Generator
 FORMS = {"single": 0.2, "pair": 0.12, "filament": 0.34, "windrow": 0.08, "blob": 0.14, "scattered": 0.12}
 """Shapes of floating matter, and how often each is drawn."""
-REACH = 80
-"""No thing reaches farther than this from where it is, in pixels."""
-SHIP, WAKE, FOAM, WAVES = 5, 14, 9, 12
+FOAM, WAVES = 9, 12
 
 FLOATING: dict[str, tuple[tuple[str, int, float], ...]] = {
     "debris": (("debris", 1, 0.96), ("plastic", 1, 0.04)),
@@ -137,55 +136,6 @@ def _halo(rng: Rng, fraction: Array, spectra: Array, present: npt.NDArray[np.boo
         share = amount * rng.random(fraction.shape).astype(np.float32) ** 2
         fraction[beside] = share[beside]
         spectra[beside] = np.roll(spectra, step, axis=(0, 1))[beside]
-
-
-def ship(rng: Rng, conditions: Conditions) -> Patch:
-    """A ship from a boat of one pixel to 350 m, with or without a wake behind it."""
-    length = float(np.exp(rng.uniform(np.log(1.2), np.log(32))))
-    beam = max(0.9, length / rng.uniform(3.5, 7.5)) if length > 4 else rng.uniform(0.9, 1.8)
-    angle = rng.uniform(0, 2 * np.pi)
-    tail = rng.uniform(3, 65) * (rng.random() < 0.6)
-    half = min(REACH, int(np.ceil(length / 2 + tail)) + 3)
-    fine = ((np.arange(-4 * half - 2, 4 * half + 2) + 0.5) / 4).astype(np.float32)
-    along = np.cos(angle) * fine[None, :] + np.sin(angle) * fine[:, None] + rng.uniform(-0.5, 0.5)
-    across = -np.sin(angle) * fine[None, :] + np.cos(angle) * fine[:, None] + rng.uniform(-0.5, 0.5)
-    bow = np.clip((length / 2 - along) / (beam * 0.9), 0, 1)
-    hull = ((np.abs(along) < length / 2) & (np.abs(across) < beam / 2 * bow**0.5)).astype(np.float32)
-    hull = _mean4(hull)
-    side = 2 * half + 1
-    spectra = np.zeros((side, side, 11), dtype=np.float32)
-    drawn = conditions.draw(rng, SHIP, _object_normal(rng, int((hull > 0).sum()), 0.6))
-    spectra[hull > 0] = _ranked(rng, drawn, hull[hull > 0])
-    classes = np.where(hull > 0.45, SHIP, 0).astype(np.uint8)
-    fraction = np.where(classes == SHIP, 1, hull * rng.uniform(0.3, 0.9))
-    if tail:
-        trail = _mean4(_trail(rng, along, across, length, beam, tail))
-        here = (trail > 0.02) & (classes == 0)
-        drawn = conditions.draw(rng, WAKE, _object_normal(rng, int(here.sum()), 0.5))
-        spectra[here] = _ranked(rng, drawn, trail[here])
-        strong = here & (trail > 0.4)
-        classes[strong] = WAKE
-        fraction = np.where(here, np.where(strong, 1, np.maximum(trail, 0.3 * fraction)), fraction)
-    return Patch(-half, -half, fraction.astype(np.float32), spectra, classes)
-
-
-def _trail(rng: Rng, along: Array, across: Array, length: float, beam: float, tail: float) -> Array:
-    """Foam behind a ship: a strip that widens and fades, and sometimes the two arms of the bow wave."""
-    behind = np.clip((-along - length * rng.uniform(0.2, 0.5)) / tail, 0, 1)
-    inside = (behind > 0) & (behind < 1)
-    width = beam * rng.uniform(0.4, 0.9) + rng.uniform(0, 2) * behind
-    strip = inside * (np.abs(across) < width) * (1 - behind) ** rng.uniform(0.5, 2)
-    if rng.random() < 0.35:
-        # Kelvin's wedge: arms at about 19.5 degrees from the track.
-        opening = np.abs(np.abs(across) - 0.354 * np.clip(-along + length / 2, 0, None))
-        strip = np.maximum(strip, 0.6 * inside * (opening < 0.7) * (1 - behind))
-    return (strip * rng.uniform(0.4, 1.2)).clip(0, 1).astype(np.float32)
-
-
-def _mean4(fine: Array) -> Array:
-    """Mean of 4 x 4 subpixels."""
-    height, width = fine.shape[0] // 4, fine.shape[1] // 4
-    return np.asarray(fine.reshape(height, 4, width, 4).mean(axis=(1, 3)), dtype=np.float32)
 
 
 def _object_normal(rng: Rng, count: int, same: float) -> Array:

@@ -16,20 +16,19 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from engine.metrics import ScoreHistogram
 from engine.modelfile import BUNDLED_MODEL, read_card
 from engine.training.pool import PoolTiles
 from engine.training.texture import FOLDS
 from tools.accuracy.ablation import ablate
 from tools.accuracy.coast import look_at_coast
+from tools.accuracy.leave_one_out import measure_scenes
 from tools.accuracy.detectors import index_rule, network_detector, train_trees
 from tools.accuracy.pictures import draw_patches, draw_reliability, ranked
 from tools.accuracy.practice import false_detections
 from tools.accuracy.report import PICTURES, RESULTS, render
-from tools.accuracy.scoring import Detector, Measured, measure, patches, summary
+from tools.accuracy.scoring import Detector, Measured, measure, summary
 
 TREES = ("forest", "lightgbm", "lightgbm-windows")
 
@@ -137,38 +136,8 @@ def seeds(options: argparse.Namespace) -> dict[str, Any]:
 
 def leave_one_out(options: argparse.Namespace) -> dict[str, Any]:
     """Pooled scores of models that did not see the scene; thresholds from the other scenes."""
-    files = sorted(options.folder.glob("*.npz"))
-    stored = {path.stem: dict(np.load(path)) for path in files}
-    labelled = {scene: list(patches(options.data, frozenset({scene}))) for scene in stored}
-    histograms = {scene: _histograms(labelled[scene], stored[scene]) for scene in stored}
-    total: Measured | None = None
-    chosen = {}
-    for scene in stored:
-        others = [histograms[name] for name in stored if name != scene]
-        thresholds = {name: _joined([one[name] for one in others]).best().threshold for name in ("strict", "floating")}
-        chosen[scene] = thresholds
-        total = total or Measured(thresholds)
-        total.thresholds = thresholds
-        for patch in labelled[scene]:
-            total.add(patch, stored[scene][patch.name].astype(np.float32))
-    if total is None:
-        raise SystemExit(f"{options.folder} holds no .npz files: run tools/leave_one_scene_out.py first.")
-    return {"loso": {**summary(total), "thresholds": chosen}}
-
-
-def _histograms(found: Any, probabilities: dict[str, np.ndarray]) -> dict[str, ScoreHistogram]:
-    measured = Measured({"strict": 0.5, "floating": 0.5})
-    for patch in found:
-        measured.add(patch, probabilities[patch.name].astype(np.float32))
-    return measured.histograms
-
-
-def _joined(parts: list[ScoreHistogram]) -> ScoreHistogram:
-    result = ScoreHistogram(parts[0].bins)
-    for part in parts:
-        result.positive = result.positive + part.positive
-        result.negative = result.negative + part.negative
-    return result
+    scenes = measure_scenes(options.folder, options.data)
+    return {"loso": {**summary(scenes.total), "thresholds": scenes.thresholds}}
 
 
 def ablation(options: argparse.Namespace) -> dict[str, Any]:
