@@ -60,8 +60,8 @@ class Recipe:
 
     seed: int = 0
     steps: int = 2000
-    batch_size: int = 64
-    rate: float = 0.004
+    batch_size: int = 16
+    rate: float = 0.003
     width: int = 16
     patches: bool = False
     """Whether labelled patches are learnt from too; the fold of real images is held out where not."""
