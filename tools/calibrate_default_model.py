@@ -54,8 +54,8 @@ def _from_scenes(folder: Path, data: Path) -> dict[str, object]:
     figures = summary(scenes.total)
     kept = ("f1", "precision", "recall", "iou", "interval", "ece")
     metrics = {
-        "data": "labelled patches of MARIDA's test split, each scene by a model of the same recipe that did not see it, "
-        "thresholds from the other scenes (leave-one-scene-out)",
+        "data": "labelled patches of MARIDA's test split, each scene by a model of the same recipe that did not see "
+        "it, thresholds from the other scenes (leave-one-scene-out)",
         "debris": {key: figures["strict"][key] for key in kept},
         "floating": {key: figures["floating"][key] for key in kept},
     }

@@ -66,13 +66,11 @@ def labelled_recipe(patches: Path, scale: float = 1.0) -> list[Part]:
     result = []
     for number, (scene, count) in enumerate(sorted(counts.items())):
         for kind, each, first, labelled in (("labelled", 60, 40, True), ("painted", 50, 70, False)):
-            result.append(
-                Part(
-                    name=f"{kind}-{scene}", count=max(4, round(scale * each * float(np.sqrt(count)))), size=SIZE,
-                    seed=SEED + first + number, options=SceneOptions(signature_scenes=seen), textures=str(patches),
-                    scene=scene, labelled=labelled,
-                )  # fmt: skip
-            )
+            tiles = max(4, round(scale * each * float(np.sqrt(count))))
+            options = SceneOptions(signature_scenes=seen)
+            part = Part(name=f"{kind}-{scene}", count=tiles, size=SIZE, seed=SEED + first + number, options=options,
+                        textures=str(patches), scene=scene, labelled=labelled)  # fmt: skip
+            result.append(part)
     return result
 
 

@@ -3,10 +3,11 @@
     python -m tools.leave_one_scene_out --pool build/pool build/pool-patches --data ../shared/data/marida \\
         --start FILE --output FOLDER
 
-build/pool-patches is made by `python -m tools.default_model_data --patches`; 45 % of each batch are its tiles. Writes one model a scene, where it is not there yet, and its probabilities on the scene left out. The debris threshold of
-a scene is the one of best F1 over the other scenes, each scored by the model that did not see it: no pixel of a scene
+build/pool-patches is made by `python -m tools.default_model_data --patches`; 45 % of each batch are its tiles. Writes
+one model a scene, where it is not there yet, and its probabilities on the scene left out. The debris threshold of a
+scene is the one of best F1 over the other scenes, each scored by the model that did not see it: no pixel of a scene
 sets its own threshold (the models that choose it have learnt from the scene's labels, which is as near to nested
-validation as one training a scene allows). tools/calibrate_default_model.py sets the default model's from all of them.
+validation as one training a scene allows). tools/calibrate_default_model.py sets that of a model trained on all scenes.
 """
 
 from __future__ import annotations

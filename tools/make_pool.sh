@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make the tiles that the default model and its baselines learn from, in build/pool, unless they are there: 8 minutes.
+# Make the tiles that the default model and its baselines learn from, in build/pool, unless they are there: 3 to 8 minutes.
 # With a number other than 0 for an argument: other tiles of the same recipe, in build/pool-<number>.
 set -eu
 

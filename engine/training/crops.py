@@ -34,9 +34,7 @@ class LabelledCrops:
         """
         names = [name for name in patch_names(folder) if scene is None or scene_of(name) == scene]
         read = [read_patch(folder, name, MARIDA_ORDER) for name in names]
-        self._patches = [
-            p for p in read if p is not None and p.classes.any() and min(p.classes.shape) >= size
-        ]
+        self._patches = [p for p in read if p is not None and p.classes.any() and min(p.classes.shape) >= size]
         if not self._patches:
             raise DataError(f"{folder} has no labelled patches of {size} pixels or more of {scene or 'any scene'}.")
         self._count, self._size, self._seed = count, size, seed

@@ -6,9 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from training_data import marida_folder
 
+from engine.errors import DataError
 from engine.marida import LabelledPatch
 from engine.practice.scene import SceneOptions
+from engine.training.crops import LabelledCrops
 from engine.training.donors import Donor, cut_donors, paste
 from engine.training.pool import Part, PoolTiles, make_pool
 from engine.training.texture import FOLDS, TextureTiles
@@ -68,6 +72,32 @@ def test_a_pool_is_the_same_in_any_number_of_processes(tmp_path: Path):
     for index in range(8):
         assert np.array_equal(one.tile(index).reflectance, two.tile(index).reflectance)
         assert np.array_equal(one.tile(index).classes, two.tile(index).classes)
+
+
+def test_parts_of_labelled_patches_keep_to_their_scene(tmp_path: Path):
+    folder = marida_folder(tmp_path / "data", scenes=3, size=64)
+    scenes = [f"S2_{number}-1-20_16PCC" for number in (1, 2, 3)]
+    parts = [
+        Part(name=f"labelled-{scene}", count=4, size=32, seed=5, options=SceneOptions(), textures=str(folder),
+             scene=scene, labelled=True)
+        for scene in scenes
+    ]  # fmt: skip
+    make_pool(tmp_path / "pool", parts, 1, lambda share: None)
+    pool = PoolTiles(tmp_path / "pool")
+    assert pool.numbers("labelled", without_scene=scenes[1]).tolist() == [0, 1, 2, 3, 8, 9, 10, 11]
+    for index in range(len(pool)):
+        tile = pool.tile(index)
+        assert {1, 7} & set(np.unique(tile.classes).tolist())
+        assert (tile.reflectance[7][tile.classes == 1] > tile.reflectance[7][tile.classes == 7].max(initial=0)).all()
+    tensors = pool.tensors(torch.device("cpu"))
+    assert [tuple(tensor.shape) for tensor in tensors] == [(12, 11, 32, 32), (12, 32, 32), (12, 32, 32)]
+    assert np.array_equal(tensors[2][5].numpy(), pool.tile(5).classes)
+
+
+def test_crops_of_a_scene_that_has_no_labels_are_refused(tmp_path: Path):
+    folder = marida_folder(tmp_path / "data", scenes=1, size=64)
+    with pytest.raises(DataError, match=r"no labelled patches of 32 pixels or more of S2_9-9-20_16PCC"):
+        LabelledCrops(folder, 4, 32, 0, "S2_9-9-20_16PCC")
 
 
 def test_folds_share_no_real_image(marida: Path):

@@ -8,7 +8,16 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from engine.errors import DataError
-from engine.losses import IGNORE, CombinedLoss, class_weights, dice_loss, focal_loss, unlabelled_loss, weak_loss
+from engine.losses import (
+    IGNORE,
+    CombinedLoss,
+    _as_one_image,
+    class_weights,
+    dice_loss,
+    focal_loss,
+    unlabelled_loss,
+    weak_loss,
+)
 
 
 @pytest.fixture(params=[2, 5])
@@ -110,6 +119,20 @@ def test_ignored_pixels_change_nothing_and_get_no_gradient(case):
     gradient = logits.grad.abs().sum(1)
     assert not gradient[target == IGNORE].any()
     assert gradient[target != IGNORE].all()
+
+
+def test_a_batch_as_one_image_has_the_same_loss_and_gradient(case):
+    logits, target = case
+    loss = CombinedLoss(np.ones(logits.shape[1], dtype=np.float32))
+    weight = torch.rand(target.shape, generator=torch.Generator().manual_seed(0))
+    both = []
+    for join in (False, True):
+        own = logits.clone().requires_grad_()
+        value = loss(*(_as_one_image(own, target, weight) if join else (own, target, weight)))
+        value.backward()
+        both.append((value.detach(), own.grad))
+    assert torch.allclose(both[0][0], both[1][0], atol=1e-6)
+    assert torch.allclose(both[0][1], both[1][1], atol=1e-6)
 
 
 def test_a_batch_without_any_target_gives_zero():

@@ -23,8 +23,8 @@ from engine.training.pool import PoolTiles
 from engine.training.texture import FOLDS
 from tools.accuracy.ablation import ablate
 from tools.accuracy.coast import look_at_coast
-from tools.accuracy.leave_one_out import measure_scenes
 from tools.accuracy.detectors import index_rule, network_detector, train_trees
+from tools.accuracy.leave_one_out import measure_scenes
 from tools.accuracy.pictures import draw_patches, draw_reliability, ranked
 from tools.accuracy.practice import false_detections
 from tools.accuracy.report import PICTURES, RESULTS, render
