@@ -30,8 +30,8 @@ from tools.pooled_tiles import PooledTiles
 NAME = "practice-8"
 DATA = (
     "tiles of practice scenes (published spectra of MARIDA's train and val scenes and of Duarte and Azevedo), and "
-    "images of marida_train (MARIDA's train and val splits) with practice things and real floating matter pasted in; their "
-    "unlabelled pixels are weak negatives of debris, the edges of land and cloud negatives of all that floats"
+    "images of marida_train (MARIDA's train and val splits) with practice things and real floating matter pasted in; "
+    "their unlabelled pixels are weak negatives of debris, the edges of land and cloud negatives of all that floats"
 )
 PATCHES = "; labelled patches of MARIDA's test split, as they are and with practice things painted on"
 
