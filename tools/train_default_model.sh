@@ -16,6 +16,6 @@ export TEXTURES PYTHON
 
 "$(dirname "$0")/make_pool.sh"
 "$PYTHON" -m tools.train_default_model --pool build/pool --seed "${SEED:-1}" --width "${WIDTH:-16}" --threads 1 \
-    --name "${NAME:-practice-8}" --output "$output.trained"
+    --name "${NAME:-practice-9}" --output "$output.trained"
 "$PYTHON" -m tools.calibrate_default_model --model "$output.trained" --pool build/pool --textures "$TEXTURES"
 mv "$output.trained" "$output"

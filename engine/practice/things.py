@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from engine.practice.canvas import Patch
 from engine.practice.fields import Field
+from engine.practice.optics import soften
 from engine.practice.spectra import Conditions, spread
 from engine.practice.vessels import REACH, ship
 from engine.tiling import Window
@@ -119,7 +120,7 @@ def matter(rng: Rng, conditions: Conditions, ingredient: str) -> Patch:
     _halo(rng, fraction, placed, present)
     middle = [-(side // 2) for side in padded.shape]
     classes = np.where(dense, number, 0).astype(np.uint8)
-    return Patch(middle[0], middle[1], fraction, placed, classes, excess=True)
+    return soften(rng, Patch(middle[0], middle[1], fraction, placed, classes, excess=True))
 
 
 def _ranked(rng: Rng, spectra: Array, strength: Array) -> Array:
@@ -167,8 +168,10 @@ def _lather(rng: Rng, conditions: Conditions, strength: Array, number: int) -> P
     dense = relative > rng.uniform(0.05, 0.4)
     spectra = np.zeros((height, width, 11), dtype=np.float32)
     spectra[strength > 0] = conditions.draw(rng, number, _object_normal(rng, int((strength > 0).sum()), 0.4))
+    spectra[strength > 0] -= conditions.water
     fraction = np.where(dense, 1, 0.5 * relative).astype(np.float32)
-    return Patch(-(height // 2), -(width // 2), fraction, spectra, np.where(dense, number, 0).astype(np.uint8))
+    classes = np.where(dense, number, 0).astype(np.uint8)
+    return soften(rng, Patch(-(height // 2), -(width // 2), fraction, spectra, classes, excess=True))
 
 
 Maker = Callable[[Rng, Conditions], Patch]

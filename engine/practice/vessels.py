@@ -7,6 +7,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from engine.practice.canvas import Patch
+from engine.practice.optics import blur_of
 from engine.practice.spectra import Conditions, spread
 
 __all__ = ["DELAY", "REACH", "ship"]
@@ -34,7 +35,7 @@ def ship(rng: Rng, conditions: Conditions) -> Patch:
     beam = max(0.9, length / rng.uniform(3.5, 7.5)) if length > 4 else float(rng.uniform(0.9, 1.8))
     heading = float(rng.uniform(0, 2 * np.pi))
     tail = float(rng.uniform(3, 65)) if rng.random() < 0.6 else 0.0
-    blur = float(rng.uniform(0.4, 0.7))
+    blur = blur_of(rng)
     speed = float(rng.uniform(2, 12)) if tail else float(rng.uniform(0, 1))
     half = min(REACH, int(np.ceil(length / 2 + tail)) + 5)
     excess, cover = np.zeros((2 * half + 1, 2 * half + 1, 11), dtype=np.float32), np.zeros((2 * half + 1,) * 2)
@@ -106,8 +107,7 @@ def _grid(heading: float, half: int, along: float, across: float) -> tuple[Array
 
 
 def _seen(fine: npt.NDArray[np.floating], blur: float) -> Array:
-    """Blurred by the optics (a deviation in pixels: a Gaussian of 0.5 and the pixel itself let a fifth of a contrast
-    through at Nyquist's frequency, as the instrument does), and the mean of each pixel's points."""
+    """Blurred by the optics, and the mean of each pixel's points."""
     soft = ndimage.gaussian_filter(np.asarray(fine, dtype=np.float32), FINE * blur, truncate=3)
     side = fine.shape[0] // FINE
     return np.asarray(soft.reshape(side, FINE, side, FINE).mean(axis=(1, 3)), dtype=np.float32)

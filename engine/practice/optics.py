@@ -1,0 +1,39 @@
+"""What the instrument's optics do to small things on water: none has an edge sharper than a pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+from engine.practice.canvas import INFRARED, Patch
+
+__all__ = ["blur_of", "soften"]
+
+BLUR = (0.4, 0.7)
+"""Deviation of the point spread in pixels of 10 m, about: a Gaussian of 0.5 and the pixel itself let a fifth of a
+contrast through at Nyquist's frequency, as the instrument does; resampling adds a little."""
+MARGIN, LEAST, MOST_GAIN = 2, 0.03, 3.0
+
+
+def blur_of(rng: np.random.Generator) -> float:
+    """A point spread's deviation, in pixels."""
+    return float(rng.uniform(*BLUR))
+
+
+def soften(rng: np.random.Generator, patch: Patch) -> Patch:
+    """A patch of excess over water as the optics show it: neighbours share their light, and labelled pixels stay as
+    bright as they were on average, since their spectra are those of pixels that were seen so."""
+    wide = [(MARGIN, MARGIN)] * 2
+    cover, classes = np.pad(patch.fraction, wide), np.pad(patch.classes, wide)
+    excess = np.pad(patch.spectra, [*wide, (0, 0)]) * cover[..., None]
+    blur = blur_of(rng)
+    soft = ndimage.gaussian_filter(excess, (blur, blur, 0), truncate=3)
+    own = classes > 0
+    before, after = float(excess[own, INFRARED].sum()), float(soft[own, INFRARED].sum())
+    gain = np.clip(before / after, 1, MOST_GAIN) if own.any() and after > 0 else 1.0
+    soft = (soft * gain).astype(np.float32)
+    seen = (cover > 0) | (np.abs(soft[..., INFRARED]) > LEAST * np.abs(soft[..., INFRARED]).max())
+    return Patch(
+        patch.row - MARGIN, patch.col - MARGIN, seen.astype(np.float32), soft, classes, excess=True,
+        measured=patch.measured,
+    )  # fmt: skip
