@@ -1,4 +1,4 @@
-"""Practice ships look as Sentinel-2 shows ships: smooth, dim at their edges, moving between the bands."""
+"""Practice things look as Sentinel-2 shows them: no edge sharper than a pixel; ships move between the bands."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from engine.practice.canvas import Canvas, Patch
+from engine.practice.optics import MARGIN, soften
 from engine.practice.spectra import choose_conditions
 from engine.practice.vessels import DELAY, _hull, ship
 from engine.tiling import Window
@@ -67,3 +68,28 @@ def test_only_measured_spectra_rule_their_20_m_cell(measured: bool, owned: bool)
     canvas.paint(Patch(0, 0, one, spectra, (5 * one).astype(np.uint8), excess=True, measured=measured))
     assert canvas.classes[0, 0] == 5
     assert canvas.own[0, 0] == owned
+
+
+def test_softened_matter_spills_over_and_stays_as_bright_where_it_is_labelled():
+    cover, spectra = np.zeros((5, 9), dtype=np.float32), np.zeros((5, 9, 11), dtype=np.float32)
+    cover[2, 2:7], spectra[2, 2:7] = 1, 0.05
+    spectra[2, 4] = 0.11
+    patch = soften(
+        np.random.default_rng(0), Patch(-2, -4, cover, spectra, np.where(cover > 0, 1, 0).astype(np.uint8), excess=True)
+    )
+    assert (patch.row, patch.col) == (-2 - MARGIN, -4 - MARGIN)
+    own = patch.classes == 1
+    assert own.sum() == 5
+    assert patch.spectra[own, B8].mean() == pytest.approx(spectra[2, 2:7, B8].mean(), rel=1e-3)
+    beside = patch.spectra[MARGIN + 1, MARGIN + 4, B8]
+    assert 0.005 < beside < 0.8 * patch.spectra[MARGIN + 2, MARGIN + 4, B8]
+    # The bright pixel has given to its neighbours.
+    line = patch.spectra[MARGIN + 2, MARGIN + 2 : MARGIN + 7, B8]
+    assert line[2] / line[1] < 0.9 * 0.11 / 0.05
+
+
+def test_a_single_faint_point_is_not_blown_up():
+    cover, spectra = np.ones((1, 1), dtype=np.float32), np.full((1, 1, 11), 0.02, dtype=np.float32)
+    patch = soften(np.random.default_rng(1), Patch(0, 0, cover, spectra, np.ones((1, 1), np.uint8), excess=True))
+    assert patch.spectra[patch.classes == 1, B8] == pytest.approx(0.02, rel=1e-3)
+    assert patch.spectra[..., B8].max() == pytest.approx(0.02, rel=1e-3)
