@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
 from pathlib import Path
 
@@ -156,10 +157,14 @@ def test_ten_corrections_remove_a_scenes_false_detections_and_keep_the_rest(tmp_
         pytest.skip(f"no MARIDA patches at {MARIDA}")
     patches = {name: read_patch(MARIDA, name, MARIDA_ORDER) for name in patch_names(MARIDA)}
     known = {name: patch for name, patch in patches.items() if patch is not None}
-    threshold = modelfile.read_card(BUNDLED).threshold
+    # At its own threshold the bundled model has too few false detections in this scene; somebody who wants to miss
+    # nothing has set a lower one.
+    start, threshold = tmp_path / "start.safetensors", 0.125
+    network, card, _ = modelfile.load(BUNDLED)
+    modelfile.save(start, network, dataclasses.replace(card, threshold=threshold))
     # A careful person looks at detections a little below it too.
     line = 0.8 * threshold
-    before = probabilities(BUNDLED, known)
+    before = probabilities(start, known)
     wrong, true = detections(before, known, line)
     # What is missed altogether, a person draws by hand.
     chosen = (wrong[:8] + true + missed(before, known, line))[:10]
@@ -167,7 +172,7 @@ def test_ten_corrections_remove_a_scenes_false_detections_and_keep_the_rest(tmp_
     rasters, labels = write_labels(chosen, before, line, tmp_path)
     model = tmp_path / "corrected.safetensors"
     request = TrainRequest(
-        source="rasters", rasters=rasters, labels=labels, start_from=str(BUNDLED), model=str(model), tile_size=128,
+        source="rasters", rasters=rasters, labels=labels, start_from=str(start), model=str(model), tile_size=128,
         epochs=12, warmup_epochs=2, patience=4, learning_rate=1e-3,
     )  # fmt: skip
     train(request)
