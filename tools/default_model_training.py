@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ class Recipe:
     """Scene of the labelled patches that is left out."""
     start: Path | None = None
     """Model to go on from; from scratch where None."""
-    teachers: tuple[Path, ...] = field(default=())
+    teachers: tuple[Path, ...] = ()
     """Models whose mean is taught besides the labels."""
 
     @property

@@ -1,16 +1,13 @@
 #!/bin/sh
 # Make the tiles that the default model and its baselines learn from, in build/pool, unless they are there: 3 to 8 minutes.
-# With a number other than 0 for an argument: other tiles of the same recipe, in build/pool-<number>.
 set -eu
 
-seed=${1:-0}
 pool=build/pool
-[ "$seed" = 0 ] || pool=build/pool-$seed
 textures=${TEXTURES:-../shared/data/marida_train}
 if [ ! -f "$pool/parts.json" ]; then
     if [ ! -d "$textures" ]; then
         echo "No real images at $textures: name the folder of MARIDA's train and val images by TEXTURES=…" >&2
         exit 2
     fi
-    "${PYTHON:-python3}" -m tools.default_model_data --textures "$textures" --pool "$pool" --seed "$seed"
+    "${PYTHON:-python3}" -m tools.default_model_data --textures "$textures" --pool "$pool"
 fi

@@ -11,7 +11,7 @@ from engine.errors import DataError
 from engine.marida import patch_names, read_patch, scene_of
 from engine.practice.scene import Tile
 from engine.training.donors import cut_donors, paste
-from engine.training.texture import with_weak
+from engine.training.texture import corner_around, with_weak
 
 __all__ = ["LabelledCrops"]
 
@@ -59,10 +59,7 @@ class LabelledCrops:
         patch, size = self._patches[number], self._size
         places = np.argwhere(patch.classes == name)
         at = places[rng.integers(len(places))]
-        row, col = (
-            2 * (int(np.clip(at[axis] - rng.integers(size), 0, patch.classes.shape[axis] - size)) // 2)
-            for axis in (0, 1)
-        )
+        row, col = corner_around(rng, at, patch.classes.shape, size)
         part = (slice(row, row + size), slice(col, col + size))
         reflectance = patch.reflectance[:, part[0], part[1]].copy()
         classes, observed = self._classes[number][part].copy(), patch.observed[part]

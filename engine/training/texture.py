@@ -28,7 +28,7 @@ from engine.practice.spectra import Conditions, signature_scenes
 from engine.tiling import Window
 from engine.training.donors import BRIGHT, Donor, cut_donors, paste
 
-__all__ = ["EDGE", "FOLDS", "WEAK", "TextureTiles", "fold_of", "paint_things", "with_weak"]
+__all__ = ["EDGE", "FOLDS", "WEAK", "TextureTiles", "corner_around", "fold_of", "paint_things", "with_weak"]
 
 log = logging.getLogger(__name__)
 
@@ -131,10 +131,7 @@ class TextureTiles:
         labelled = patch.classes[patch.classes == 1].size
         if labelled and rng.random() < 0.5:
             at = np.argwhere(patch.classes == 1)[rng.integers(labelled)]
-            row, col = (
-                2 * (int(np.clip(at[axis] - rng.integers(self._size), 0, patch.classes.shape[axis] - self._size)) // 2)
-                for axis in (0, 1)
-            )
+            row, col = corner_around(rng, at, patch.classes.shape, self._size)
         part = (slice(row, row + self._size), slice(col, col + self._size))
         observed = patch.observed[part]
         canvas = Canvas(
@@ -151,6 +148,14 @@ class TextureTiles:
                 paste(rng, donors[number], canvas.reflectance, canvas.classes)
         classes = np.where(observed, canvas.classes, 0).astype(np.uint8)
         return Tile(np.where(observed, canvas.reflectance, np.float32(0)), classes, observed)
+
+
+def corner_around(
+    rng: np.random.Generator, at: npt.NDArray[np.int64], shape: tuple[int, ...], size: int
+) -> tuple[int, int]:
+    """Row and column, on a whole 20 m cell, at which a crop of `size` pixels starts that holds the pixel `at`."""
+    row, col = (2 * (int(np.clip(at[axis] - rng.integers(size), 0, shape[axis] - size)) // 2) for axis in (0, 1))
+    return row, col
 
 
 def paint_things(

@@ -16,7 +16,7 @@ import numpy as np
 
 from engine.bands import MARIDA_ORDER
 from engine.evaluation import POSITIVE
-from engine.marida import patch_names, read_patch
+from engine.marida import patch_names, read_patch, scene_of
 from engine.metrics import ScoreHistogram
 from engine.training.grouping import pixel_weights
 from engine.training.pool import PoolTiles
@@ -144,7 +144,7 @@ def _tables(pool: PoolTiles, textures: Path, data: Path, fold: int) -> _Tables:
             known.append((table[:, here].T, patch.classes[here]))
             far.append(table[:, negatives(patch)].T[::FAR_STEP])
     test = []
-    scenes = sorted({name.rsplit("_", 1)[0] for name in patch_names(data)})
+    scenes = sorted({scene_of(name) for name in patch_names(data)})
     for patch in patches(data):
         here = patch.observed & (patch.classes > 0)
         if here.any():

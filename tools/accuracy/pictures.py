@@ -10,7 +10,7 @@ import numpy as np
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
 
-from engine.marida import LabelledPatch
+from engine.marida import LabelledPatch, scene_of
 from tools.accuracy.scoring import Detector, patches, scores
 
 __all__ = ["colour_infrared", "draw_patches", "draw_reliability", "ranked", "write_picture"]
@@ -34,7 +34,7 @@ def draw_patches(
 ) -> None:
     """One PNG a patch: colour infrared, labels, probability of debris, mask."""
     out.mkdir(parents=True, exist_ok=True)
-    scenes = frozenset(name.rsplit("_", 1)[0] for name in chosen.values())
+    scenes = frozenset(scene_of(name) for name in chosen.values())
     for patch in patches(folder, scenes):
         for which in [key for key, name in chosen.items() if name == patch.name]:
             write_picture(out / f"{which}.png", _panels(patch, detector(patch), thresholds))

@@ -11,7 +11,7 @@ import numpy as np
 
 from engine.bands import MARIDA_ORDER
 from engine.evaluation import POSITIVE, marked
-from engine.marida import LabelledPatch, patch_names, read_patch
+from engine.marida import LabelledPatch, patch_names, read_patch, scene_of
 from engine.metrics import ScoreHistogram
 from tools.thresholds import far_unlabelled
 
@@ -64,7 +64,7 @@ class Measured:
 def patches(folder: Path, scenes: frozenset[str] | None = None) -> Iterator[LabelledPatch]:
     """The patches of a folder that hold data, or of some of its scenes."""
     for name in patch_names(folder):
-        if scenes is None or name.rsplit("_", 1)[0] in scenes:
+        if scenes is None or scene_of(name) in scenes:
             patch = read_patch(folder, name, MARIDA_ORDER)
             if patch is not None:
                 yield patch
