@@ -26,6 +26,10 @@ class Window:
     height: int
     width: int
 
+    def wider(self, margin: int) -> Window:
+        """With so many pixels more on every side."""
+        return Window(self.row - margin, self.col - margin, self.height + 2 * margin, self.width + 2 * margin)
+
 
 @dataclass(frozen=True, eq=False)
 class AxisTiling:

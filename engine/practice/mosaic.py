@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from engine.practice.canvas import Canvas
+from engine.practice.canvas import INFRARED, Canvas
 from engine.practice.fields import white
+from engine.practice.optics import blur_of, spread_light
 from engine.practice.spectra import spread
 from engine.practice.things import FLOATING
 from engine.practice.water import Setting
@@ -29,7 +30,8 @@ INGREDIENT_OF = {
     9: "foam",
     12: "waves",
 }
-FLOATING_STONES = [number for number, name in INGREDIENT_OF.items() if name in FLOATING]
+OWN_LIGHT, LEAST_SEEN = 0.6, 0.0006
+"""Share of a labelled pixel's light in B8 that its own class gives; and the excess from which on water is a mixture."""
 
 
 def paint_mosaic(setting: Setting, canvas: Canvas) -> None:
@@ -48,21 +50,27 @@ def paint_mosaic(setting: Setting, canvas: Canvas) -> None:
     # Some stones are thinned to single pixels, as the smallest debris is.
     if rng.random() < 0.5:
         stones[white((setting.seed, 66), window) < rng.uniform(-0.5, 1)] = 0
-    spectra = np.zeros((11, *stones.shape), dtype=np.float32)
+    blur, total, own = blur_of(rng), np.zeros_like(canvas.reflectance), np.zeros(stones.shape, dtype=np.float32)
     for number in usable:
         here = stones == number
-        count = int(here.sum())
-        if count:
-            spectra[:, here] = _stone_spectra(setting, rng, number, count).T
-    afloat = np.isin(stones, FLOATING_STONES)
-    canvas.mix(slice(None), slice(None), (stones > 0).astype(np.float32), spectra, stones, excess=afloat)
+        if here.any():
+            excess = np.zeros_like(total)
+            excess[:, here] = _excess(setting, rng, number, int(here.sum())).T
+            light = spread_light(excess, blur)
+            total += light
+            own = np.where(here, np.abs(light[INFRARED]), own)
+    # Beside a stone of another class most of a pixel's light may be that one's.
+    labels = np.where(own > OWN_LIGHT * np.abs(total[INFRARED]), stones, 0).astype(np.uint8)
+    seen = (stones > 0) | (np.abs(total[INFRARED]) > LEAST_SEEN)
+    canvas.mix(slice(None), slice(None), seen.astype(np.float32), total, labels, excess=True)
 
 
-def _stone_spectra(setting: Setting, rng: np.random.Generator, number: int, count: int) -> npt.NDArray[np.float32]:
+def _excess(setting: Setting, rng: np.random.Generator, number: int, count: int) -> npt.NDArray[np.float32]:
+    """Excess over water (count, 11) of pixels of a class."""
     ingredient = INGREDIENT_OF.get(number, "")
     if ingredient in FLOATING:
         kinds = [kind for kind, of, _ in FLOATING[ingredient] if of == number]
         shares = np.array([share for _, of, share in FLOATING[ingredient] if of == number])
         kind = str(rng.choice(kinds, p=shares / shares.sum()))
         return setting.conditions.draw_floating(rng, kind, number, rng.random(count))
-    return setting.conditions.draw(rng, number, spread(rng, count))
+    return setting.conditions.draw(rng, number, spread(rng, count)) - setting.conditions.water

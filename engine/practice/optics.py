@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from engine.practice.canvas import INFRARED, Patch
 
-__all__ = ["blur_of", "soften"]
+__all__ = ["blur_of", "soften", "spread_light"]
 
 BLUR = (0.4, 0.7)
 """Deviation of the point spread in pixels of 10 m, about: a Gaussian of 0.5 and the pixel itself let a fifth of a
@@ -18,6 +19,11 @@ MARGIN, LEAST, MOST_GAIN = 2, 0.03, 3.0
 def blur_of(rng: np.random.Generator) -> float:
     """A point spread's deviation, in pixels."""
     return float(rng.uniform(*BLUR))
+
+
+def spread_light(excess: npt.NDArray[np.float32], blur: float) -> npt.NDArray[np.float32]:
+    """Excess (bands, height, width) over water as the optics show it."""
+    return np.asarray(ndimage.gaussian_filter(excess, (0, blur, blur), truncate=3), dtype=np.float32)
 
 
 def soften(rng: np.random.Generator, patch: Patch) -> Patch:

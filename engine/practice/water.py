@@ -9,17 +9,20 @@ import numpy.typing as npt
 
 from engine.practice.canvas import CLOUD, LAND, NO_LABEL, Canvas
 from engine.practice.fields import Field, white
+from engine.practice.glint import glint
 from engine.practice.spectra import DRY_SAND, GROUPS, LAND_SPECTRA, VEGETATION, WET_SAND, Conditions, spread
 from engine.tiling import Window
 
-__all__ = ["Setting", "clouds_and_shadow", "coast", "haze", "water"]
+__all__ = ["BEYOND", "Setting", "clouds_and_shadow", "coast", "haze", "water"]
 
 Array = npt.NDArray[np.float32]
 TURBID = (8, 10, 11, 15)
 WAVES, FOAM, SHADOW = 12, 9, 13
 COAST_SHARE = 0.3
-# A bright surface under light: glint is as bright in all bands, a little less where water vapour and aerosol take some.
-GLINT = np.array([0.5, 1, 1, 1, 1, 1, 1, 1, 1, 0.8, 0.65], dtype=np.float32)
+BEYOND = 4
+"""Pixels around a window from which the optics bring light into it."""
+BETWEEN, WITHIN = 0.6, (0.06, 0.6)
+"""How much of a class's deviation lies between the tiles of a scene, and within one."""
 # Thin haze and aerosol, brighter in blue: an Angstrom exponent near 1.
 HAZE = np.array([1.0, 0.95, 0.85, 0.75, 0.72, 0.7, 0.67, 0.64, 0.62, 0.4, 0.3], dtype=np.float32)
 
@@ -53,45 +56,36 @@ def _tinted(setting: Setting, window: Window, tag: int, coarse: float, fine: flo
 
 
 def water(setting: Setting, window: Window) -> tuple[Canvas, Array | None]:
-    """A canvas of water, of one or two kinds, and the distance in pixels from the front between them."""
+    """A canvas of water, of one or two kinds, and the distance in pixels from the front between them: of the window and
+    of `BEYOND` pixels around it.
+    """
     rng, conditions = setting.rng(1), setting.conditions
     texture = _tinted(setting, window, 10, float(rng.choice([24, 64, 160])), 6)
-    calm = float(rng.uniform(0.15, 0.9))
+    # A signature's deviation is that over a scene's many places: most of it lies between them, little within a tile.
+    calm, place = float(np.exp(rng.uniform(*np.log(WITHIN)))), BETWEEN * spread(rng, 1)[0]
+    texture = place[:, None, None] + calm * texture
     mean, std = conditions.signature(7)
-    reflectance = mean[:, None, None] + calm * std[:, None, None] * texture
+    reflectance = mean[:, None, None] + std[:, None, None] * texture
     classes = np.full((window.height, window.width), 7, dtype=np.uint8)
     front = None
     kinds = [number for number in TURBID if conditions.has(number) or rng.random() < 0.12]
-    if kinds and rng.random() < 0.7 and setting.has("fronts"):
+    if kinds and rng.random() < 0.6 and setting.has("fronts"):
         number = int(rng.choice(kinds))
         field = Field.fractal((setting.seed, 14), float(rng.choice([60, 150, 400])), 8, 0.45)
         level, softness = rng.normal(0, 0.7), float(np.exp(rng.uniform(-4, -0.7)))
-        wider = field.at(Window(window.row - 1, window.col - 1, window.height + 2, window.width + 2))
-        value = wider[1:-1, 1:-1]
+        wider = field.at(window.wider(BEYOND + 1))
+        value = wider[BEYOND + 1 : -BEYOND - 1, BEYOND + 1 : -BEYOND - 1]
         share = 1 / (1 + np.exp(-np.clip((value - level) / softness, -30, 30)))
         there, deviation = conditions.signature(number)
-        other = there[:, None, None] + calm * deviation[:, None, None] * texture
+        other = there[:, None, None] + deviation[:, None, None] * texture
         reflectance = reflectance + share * (other - reflectance)
         classes[share > 0.5] = number
-        slope = np.hypot(*np.gradient(wider))[1:-1, 1:-1]
-        front = ((value - level) / np.maximum(slope, 1e-4)).astype(np.float32)
+        slope = np.hypot(*np.gradient(wider))
+        front = ((wider - level) / np.maximum(slope, 1e-4))[1:-1, 1:-1].astype(np.float32)
     if setting.has("waves"):
-        reflectance = reflectance + _glint(setting, window, rng)
+        reflectance = reflectance + glint(setting.seed, window, rng)
     own = np.zeros(classes.shape, dtype=bool)
     return Canvas(window, np.maximum(reflectance, 0).astype(np.float32), classes, own), front
-
-
-def _glint(setting: Setting, window: Window, rng: np.random.Generator) -> Array:
-    """Sun glint: swell as a pattern, small waves as grain, stronger here and weaker there."""
-    angle, length = rng.uniform(0, np.pi), rng.uniform(4, 22)
-    swell, grain = np.exp(rng.normal(-8.6, 0.9)), np.exp(rng.normal(-8.2, 0.9))
-    rows = (window.row + np.arange(window.height))[:, None]
-    cols = (window.col + np.arange(window.width))[None, :]
-    bend = Field.fractal((setting.seed, 20), 48, 6, 0.6).at(window)
-    phase = 2 * np.pi * (rows * np.sin(angle) + cols * np.cos(angle)) / length + 1.5 * bend
-    strength = np.exp(0.5 * Field.fractal((setting.seed, 21), 96, 24).at(window))
-    pattern = strength * (swell * np.sin(phase) + grain * white((setting.seed, 22), window))
-    return np.asarray(GLINT[:, None, None] * pattern, dtype=np.float32)
 
 
 def coast(setting: Setting, canvas: Canvas) -> None:
