@@ -55,6 +55,14 @@ class ScoreHistogram:
         self.positive: Counts = np.zeros(bins)
         self.negative: Counts = np.zeros(bins)
 
+    @classmethod
+    def sum_of(cls, parts: Sequence[ScoreHistogram]) -> ScoreHistogram:
+        """What was counted in several, all of as many bins."""
+        result = cls(parts[0].bins)
+        result.positive = np.sum([part.positive for part in parts], axis=0)
+        result.negative = np.sum([part.negative for part in parts], axis=0)
+        return result
+
     def add(
         self,
         probability: npt.NDArray[np.float32],

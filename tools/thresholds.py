@@ -8,6 +8,9 @@ raised where need be until at most 0.010 % of those unlabelled pixels are debris
 for negatives of debris (`engine.training.texture`): not near labelled floating matter, and no bright continuation of
 it, since that is debris which nobody labelled. They may well be other floating matter, so the threshold of that has
 practice negatives only.
+
+The models of a recipe that differ in seed hold out different folds of the real images, some of few labelled pixels. So
+they share their thresholds, as in cross-validation: what each of them says of its own fold is added up.
 """
 
 from __future__ import annotations
@@ -32,15 +35,17 @@ from engine.practice.scene import Tile
 from engine.prediction import Predictor
 from engine.training.data import TileSource
 from engine.training.pool import PoolTiles
-from engine.training.texture import EDGE, WEAK, fold_of, with_weak
+from engine.training.texture import EDGE, FOLDS, WEAK, fold_of, with_weak
 from engine.training.validation import Reading, count_classes, fit_temperature, validate
 
 __all__ = [
     "MOST_UNLABELLED",
     "Calibration",
     "Choice",
+    "Seen",
     "calibrate",
     "choose",
+    "choose_together",
     "far_unlabelled",
     "least_threshold",
     "negatives",
@@ -73,6 +78,18 @@ class Choice:
     """Of debris at its threshold, over the pixels that the rule looks at: what seeds are compared by."""
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a detector says of the pixels that the rule looks at."""
+
+    practice: dict[str, ScoreHistogram]
+    """By protocol, weighted as MARIDA's labels are frequent."""
+    real: dict[str, ScoreHistogram]
+    """Labelled pixels of the fold that it held out, by protocol."""
+    unlabelled: ScoreHistogram
+    """Those of them that most likely are no debris."""
+
+
 class _Some(TileSource):
     """Some tiles of a pool."""
 
@@ -99,8 +116,24 @@ def negatives(patch: LabelledPatch) -> np.ndarray:
     return np.asarray(patch.observed & np.isin(with_weak(patch.classes, patch.reflectance), (WEAK, EDGE)))
 
 
-def calibrate(path: Path, pool: PoolTiles, textures: Path, fold: int) -> Calibration:
-    """Temperature and thresholds of the model at `path`."""
+def calibrate(paths: Sequence[Path], pool: PoolTiles, textures: Path) -> list[Calibration]:
+    """Temperatures of the models at `paths`, each its own, and thresholds, which they share.
+
+    Args:
+        paths: models of one recipe and of different seeds; a seed's fold of the real images was held out.
+        pool: holds practice tiles to validate on.
+        textures: the real images.
+    """
+    looked = [_look(path, pool, textures) for path in paths]
+    choice = choose_together([seen for seen, _, _ in looked])
+    return [
+        Calibration(choice.debris, choice.floating, temperature, _metrics(seen, choice, flagged, len(paths)))
+        for seen, temperature, flagged in looked
+    ]
+
+
+def _look(path: Path, pool: PoolTiles, textures: Path) -> tuple[Seen, float, dict[int, float]]:
+    """What the rule asks for, the temperature, and how much of each class of practice tiles is flagged, of a model."""
     network, card, _ = modelfile.load(path)
     normalisation = torch.tensor(card.mean), torch.tensor(card.std)
     source = _Some(pool, pool.numbers("validate-busy").tolist())
@@ -111,35 +144,52 @@ def calibrate(path: Path, pool: PoolTiles, textures: Path, fold: int) -> Calibra
     practice = validate(
         network, source, card.classes, counts, normalisation, BATCH, temperature=temperature, reading=reading
     )
-    real, unlabelled, pixels = _real(path, temperature / card.temperature, textures, fold)
-    choice = choose({"debris": practice.debris, "floating": practice.floating}, real, unlabelled)
+    real, unlabelled = _real(path, temperature / card.temperature, textures, card.training["seed"] % FOLDS)
+    seen = Seen({"debris": practice.debris, "floating": practice.floating}, real, unlabelled)
+    return seen, temperature, practice.flagged
+
+
+def _metrics(seen: Seen, choice: Choice, flagged: dict[int, float], models: int) -> dict[str, Any]:
+    """For the model's card: its own figures at the thresholds, and how these came about."""
     debris, floating = choice.debris, choice.floating
-    share = unlabelled.at(debris)
-    metrics = {
+    share = seen.unlabelled.at(debris)
+    return {
         "data": "practice tiles of other signature scenes, pixels weighted as MARIDA's labels, and held-out images of "
         "marida_train; recall_real is that of their labelled debris",
-        "debris": {**_figures(practice.debris.at(debris)), "recall_real": round(real["debris"].at(debris).recall, 4),
-                   "pixels_real": pixels, "ece": round(practice.debris.calibration_error(), 5),
+        "debris": {**_figures(seen.practice["debris"].at(debris)),
+                   "recall_real": round(seen.real["debris"].at(debris).recall, 4),
+                   "pixels_real": int(seen.real["debris"].positive.sum()),
+                   "ece": round(seen.practice["debris"].calibration_error(), 5),
                    "unlabelled_flagged_share": share.fp / max(share.fp + share.tn, 1),
-                   "best_threshold": choice.best, "least_threshold": choice.least, "rule_f1": round(choice.f1, 4)},
-        "floating": {**_figures(practice.floating.at(floating)),
-                     "recall_real": round(real["floating"].at(floating).recall, 4)},
-        "flagged_share_by_class": {str(n): round(share, 5) for n, share in practice.flagged.items()},
+                   "best_threshold": choice.best, "least_threshold": choice.least,
+                   "rule_f1": round(_of_debris(seen).at(debris).f1, 4), "thresholds_of_models": models},
+        "floating": {**_figures(seen.practice["floating"].at(floating)),
+                     "recall_real": round(seen.real["floating"].at(floating).recall, 4)},
+        "flagged_share_by_class": {str(n): round(share, 5) for n, share in flagged.items()},
     }  # fmt: skip
-    return Calibration(debris, floating, temperature, metrics)
 
 
-def choose(practice: dict[str, ScoreHistogram], real: dict[str, ScoreHistogram], unlabelled: ScoreHistogram) -> Choice:
-    """The rule itself, on weighted histograms of practice pixels, of labelled and of far unlabelled real ones."""
-    joined = {
-        "debris": _joined(practice["debris"], real["debris"], unlabelled),
-        "floating": _joined(practice["floating"], real["floating"], None),
-    }
-    least = least_threshold(unlabelled, MOST_UNLABELLED)
-    best = joined["debris"].best().threshold
-    floating = joined["floating"].best().threshold
+def choose_together(seen: Sequence[Seen]) -> Choice:
+    """The thresholds that several detectors share."""
+    practice, real = (
+        {name: ScoreHistogram.sum_of([getattr(one, kind)[name] for one in seen]) for name in ("debris", "floating")}
+        for kind in ("practice", "real")
+    )
+    return choose(Seen(practice, real, ScoreHistogram.sum_of([one.unlabelled for one in seen])))
+
+
+def choose(seen: Seen) -> Choice:
+    """The rule itself."""
+    debris = _of_debris(seen)
+    least, best = least_threshold(seen.unlabelled, MOST_UNLABELLED), debris.best().threshold
+    floating = _joined(seen.practice["floating"], seen.real["floating"], None).best().threshold
     chosen = round(max(best, least), 4)
-    return Choice(chosen, round(floating, 4), best, least, joined["debris"].at(chosen).f1)
+    return Choice(chosen, round(floating, 4), best, least, debris.at(chosen).f1)
+
+
+def _of_debris(seen: Seen) -> ScoreHistogram:
+    """All pixels of the rule for debris, as they weigh in it."""
+    return _joined(seen.practice["debris"], seen.real["debris"], seen.unlabelled)
 
 
 def least_threshold(unlabelled: ScoreHistogram, most: float) -> float:
@@ -180,11 +230,11 @@ def _halves(practice: Counts, real: Counts) -> Counts:
 
 def _real(
     path: Path, temperature: float, textures: Path, fold: int
-) -> tuple[dict[str, ScoreHistogram], ScoreHistogram, int]:
-    """Histograms of labelled pixels by protocol, and of unlabelled ones; and how many debris pixels there are."""
+) -> tuple[dict[str, ScoreHistogram], ScoreHistogram]:
+    """Histograms of labelled pixels by protocol, and of unlabelled ones, of the images of a fold."""
     predictor = Predictor(path)
     predictor.card = dataclasses.replace(predictor.card, temperature=predictor.card.temperature * temperature)
-    labelled, unlabelled, pixels = {"debris": ScoreHistogram(), "floating": ScoreHistogram()}, ScoreHistogram(), 0
+    labelled, unlabelled = {"debris": ScoreHistogram(), "floating": ScoreHistogram()}, ScoreHistogram()
     for number, name in enumerate(patch_names(textures)):
         patch = read_patch(textures, name, MARIDA_ORDER) if fold_of(number) == fold else None
         if patch is None:
@@ -192,8 +242,7 @@ def _real(
         probability = predictor.probabilities(patch.reflectance[None], patch.observed[None])[0]
         known, far = patch.observed & (patch.classes > 0), negatives(patch)
         truth = patch.classes[known]
-        pixels += int((truth == 1).sum())
         labelled["debris"].add(probability[0][known], truth == 1)
         labelled["floating"].add(probability.sum(axis=0)[known].clip(0, 1), np.isin(truth, POSITIVE["floating"]))
         unlabelled.add(probability[0][far], np.zeros(int(far.sum()), dtype=bool))
-    return labelled, unlabelled, pixels
+    return labelled, unlabelled

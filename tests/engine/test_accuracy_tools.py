@@ -18,7 +18,7 @@ from tools.accuracy.coast import shares
 from tools.accuracy.detectors import INDEX_COLUMNS, WINDOW_COLUMNS, Pixels, TreeDetector, boosted, features
 from tools.accuracy.report import _table
 from tools.accuracy.scoring import difference, interval, reliability, scores
-from tools.thresholds import MOST_UNLABELLED, choose, far_unlabelled, least_threshold, negatives
+from tools.thresholds import MOST_UNLABELLED, Seen, choose, choose_together, far_unlabelled, least_threshold, negatives
 
 
 def _histogram(positive: list[float], negative: list[float]) -> ScoreHistogram:
@@ -34,14 +34,14 @@ def _both(histogram: ScoreHistogram) -> dict[str, ScoreHistogram]:
 
 def test_the_threshold_parts_positives_from_practice_negatives():
     practice, real = _histogram([0.9, 0.8], [0.1, 0.2]), _histogram([0.6], [])
-    choice = choose(_both(practice), _both(real), _histogram([], [0.01] * 10))
+    choice = choose(Seen(_both(practice), _both(real), _histogram([], [0.01] * 10)))
     assert 0.2 < choice.debris <= 0.6
 
 
 def test_flagged_unlabelled_pixels_raise_the_threshold():
     practice, real = _histogram([0.9, 0.8], [0.1, 0.2]), _histogram([0.6], [])
     crowd = _histogram([], [0.7] * 50 + [0.0] * 10_000)
-    choice = choose(_both(practice), _both(real), crowd)
+    choice = choose(Seen(_both(practice), _both(real), crowd))
     assert choice.debris > 0.7 > choice.best
     assert crowd.at(choice.debris).fp / 10_050 <= MOST_UNLABELLED
     assert choice.floating == pytest.approx(choice.best, abs=1e-3)
@@ -51,7 +51,7 @@ def test_where_no_threshold_keeps_to_the_share_none_is_chosen():
     practice, real = _histogram([0.9, 0.8], [0.1, 0.2]), _histogram([0.6], [])
     crowd = _histogram([], [1.0] * 50 + [0.0] * 10_000)
     with pytest.raises(TrainingError, match=r"0.498% of the unlabelled pixels .* no threshold is chosen"):
-        choose(_both(practice), _both(real), crowd)
+        choose(Seen(_both(practice), _both(real), crowd))
     assert least_threshold(crowd, 0.005) == pytest.approx(1 / crowd.bins)
     assert least_threshold(_histogram([], []), MOST_UNLABELLED) == 0
 
@@ -78,11 +78,24 @@ def test_a_model_keeps_its_threshold_where_the_rule_finds_none(
 def test_practice_negatives_have_half_the_weight_beside_real_ones():
     """Four of them at 0.7 outweigh three positives at 0.6; as half of the negatives they do not."""
     practice = _histogram([0.9] * 10 + [0.6] * 3, [0.7] * 4 + [0.0] * 96)
-    alone = choose(_both(practice), _both(_histogram([], [])), _histogram([], []))
-    beside = choose(_both(practice), _both(_histogram([], [])), _histogram([], [0.0] * 1000))
+    alone = choose(Seen(_both(practice), _both(_histogram([], [])), _histogram([], [])))
+    beside = choose(Seen(_both(practice), _both(_histogram([], [])), _histogram([], [0.0] * 1000)))
     assert 0.7 < alone.debris <= 0.9
     assert beside.debris <= 0.6
     assert beside.floating == alone.floating
+
+
+def test_detectors_share_thresholds_by_all_that_they_held_out():
+    """One has few labelled pixels, all plain: alone it would ask for more than the other's fainter ones have."""
+    plain = Seen(
+        _both(_histogram([0.9] * 10, [0.6] * 3 + [0.0] * 97)), _both(_histogram([0.95], [])), _histogram([], [])
+    )
+    faint = Seen(_both(_histogram([0.9] * 10, [0.0] * 100)), _both(_histogram([0.4] * 90, [])), _histogram([], []))
+    shared = choose_together([plain, faint])
+    assert choose(plain).debris > 0.6
+    assert choose(faint).debris <= 0.4
+    assert shared.debris <= 0.4
+    assert choose_together([plain]) == choose(plain)
 
 
 def test_the_columns_that_an_ablation_drops_are_those_of_indices_and_windows():

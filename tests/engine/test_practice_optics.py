@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from engine.practice.canvas import Canvas, Patch
+from engine.practice.glint import _small_waves, glint
+from engine.practice.mosaic import paint_mosaic
 from engine.practice.optics import MARGIN, soften
 from engine.practice.spectra import choose_conditions
-from engine.practice.vessels import DELAY, _hull, ship
+from engine.practice.vessels import DELAY, _hull, _trail, ship
+from engine.practice.water import Setting
 from engine.tiling import Window
 
 B2, B4, B8 = 1, 3, 7
@@ -93,3 +97,51 @@ def test_a_single_faint_point_is_not_blown_up():
     patch = soften(np.random.default_rng(1), Patch(0, 0, cover, spectra, np.ones((1, 1), np.uint8), excess=True))
     assert patch.spectra[patch.classes == 1, B8] == pytest.approx(0.02, rel=1e-3)
     assert patch.spectra[..., B8].max() == pytest.approx(0.02, rel=1e-3)
+
+
+def test_small_waves_are_the_less_alike_the_longer_one_band_looks_after_another():
+    waves = _small_waves(5, Window(0, 0, 200, 200), width=1.0, lasting=0.7)
+    assert waves.std(axis=(1, 2)) == pytest.approx(1, abs=0.05)
+
+    def alike(one: int, other: int) -> float:
+        return float(np.corrcoef(waves[one].ravel(), waves[other].ravel())[0, 1])
+
+    for band in (B8, B4):
+        assert alike(B2, band) == pytest.approx(np.exp(-DELAY[band] / 0.7), abs=0.06)
+
+
+def test_small_waves_are_as_strong_over_three_to_nine_pixels_as_within_three():
+    """As on real glinting water, noise of the sensor aside; white noise has a third there."""
+    wave = _small_waves(5, Window(0, 0, 200, 200), width=0.75, lasting=0.7)[B8]
+    near, far = (ndimage.uniform_filter(wave, size)[20:-20, 20:-20] for size in (3, 9))
+    assert 0.8 < (near - far).std() / (wave[20:-20, 20:-20] - near).std() < 1.6
+
+
+def test_glint_has_no_seams():
+    whole = glint(8, Window(0, 0, 60, 60), np.random.default_rng(1))
+    part = glint(8, Window(30, 12, 20, 40), np.random.default_rng(1))
+    assert np.allclose(part, whole[:, 30:50, 12:52], atol=1e-6)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_wake_is_brightest_where_it_begins(seed: int):
+    foam = _trail(np.random.default_rng(seed), (6.0, 2.0, 40.0), 0.0, 50, 0.5)
+    along = foam.max(axis=0)
+    assert along.argmax() > 35, "it should begin at the stern of a ship that heads to the right"
+    assert along[35:50].max() > 1.5 * along[5:25].max()
+
+
+def test_a_mosaics_stones_shine_beyond_their_edges_and_keep_labels_where_they_rule():
+    setting = Setting(3, choose_conditions(3), frozenset(), 96, 96)
+    ground = np.full((11, 96, 96), 0.02, dtype=np.float32)
+    canvas = Canvas(
+        Window(0, 0, 96, 96), ground.copy(), np.full((96, 96), 7, dtype=np.uint8), np.zeros((96, 96), dtype=bool)
+    )
+    paint_mosaic(setting, canvas)
+    changed = np.abs(canvas.reflectance - ground)[B8] > 1e-6
+    assert (canvas.classes[~changed] == 7).all()
+    labelled, mixed = changed & (canvas.classes > 0), changed & (canvas.classes == 0)
+    assert labelled.any()
+    beside = ndimage.binary_dilation(labelled, iterations=2)
+    assert mixed.sum() > 0.2 * labelled.sum()
+    assert (mixed & beside).sum() > 0.9 * mixed.sum()

@@ -23,7 +23,7 @@ from engine.training.pool import PoolTiles
 from engine.training.texture import fold_of
 from tools.accuracy.detectors import INDEX_COLUMNS, WINDOW_COLUMNS, Pixels, TreeDetector, boosted, features, sample
 from tools.accuracy.scoring import interval, patches, scores
-from tools.thresholds import choose, negatives
+from tools.thresholds import Seen, choose, negatives
 
 __all__ = ["ROWS", "ablate"]
 
@@ -109,7 +109,7 @@ def _one(train: Pixels, keep: np.ndarray, columns: np.ndarray, tables: _Tables, 
     unlabelled = ScoreHistogram()
     far = detector.pixels(tables.far[:, columns])[:, 0]
     unlabelled.add(far, np.zeros(len(far), dtype=bool))
-    threshold = choose(practice, real, unlabelled).debris
+    threshold = choose(Seen(practice, real, unlabelled)).debris
     table, classes, scene = tables.test
     probability = detector.pixels(table[:, columns])[:, 0]
     hit, truth = probability >= threshold, classes == 1

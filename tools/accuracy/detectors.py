@@ -29,7 +29,7 @@ from engine.training.grouping import pixel_weights
 from engine.training.pool import PoolTiles
 from engine.training.texture import EDGE, FOLDS, WEAK, fold_of
 from tools.accuracy.scoring import Detector
-from tools.thresholds import choose, negatives
+from tools.thresholds import Seen, choose_together, negatives
 
 __all__ = [
     "INDEX_COLUMNS", "WINDOW_COLUMNS", "Pixels", "TreeDetector", "boosted", "features", "index_rule",
@@ -141,18 +141,27 @@ def boosted(seed: int) -> Any:
 
 
 def train_trees(
-    kind: str, pool: PoolTiles, textures: Path, fold: int, tiles: int, seed: int, say: Callable[[str], None]
-) -> TreeDetector:
-    """Train `forest`, `lightgbm` or `lightgbm-windows` on a sample of the pool; thresholds by the network's rule."""
+    kind: str, pool: PoolTiles, textures: Path, seeds: Sequence[int], tiles: int, say: Callable[[str], None]
+) -> list[TreeDetector]:
+    """Train `forest`, `lightgbm` or `lightgbm-windows` once a seed, each on a sample of the pool less the seed's fold;
+    thresholds by the network's rule, the same for all.
+    """
+    detectors = [_train(kind, pool, seed, tiles, say) for seed in seeds]
+    choice = choose_together([_look(one, pool, textures, seed) for one, seed in zip(detectors, seeds, strict=True)])
+    for detector in detectors:
+        detector.thresholds = {"strict": choice.debris, "floating": choice.floating}
+    return detectors
+
+
+def _train(kind: str, pool: PoolTiles, seed: int, tiles: int, say: Callable[[str], None]) -> TreeDetector:
     windows = kind.endswith("windows")
     rng = np.random.default_rng([seed, 21])
-    numbers = rng.permutation(pool.numbers("train", without_fold=fold))[:tiles]
+    numbers = rng.permutation(pool.numbers("train", without_fold=seed % FOLDS))[:tiles]
     pixels = sample(pool, numbers.tolist(), windows, rng)
-    say(f"{kind}: {len(pixels.classes)} pixels of {len(numbers)} tiles")
+    say(f"{kind}, seed {seed}: {len(pixels.classes)} pixels of {len(numbers)} tiles")
     forest = RandomForestClassifier(125, max_depth=20, min_samples_leaf=3, n_jobs=2, random_state=seed)
     detector = TreeDetector(forest if kind == "forest" else boosted(seed), windows)
     detector.fit(pixels)
-    _calibrate(detector, pool, textures, fold)
     return detector
 
 
@@ -172,7 +181,9 @@ def sample(pool: PoolTiles, numbers: Sequence[int], windows: bool, rng: np.rando
     return Pixels(np.concatenate(rows), np.concatenate(labels), np.concatenate(real))
 
 
-def _calibrate(detector: TreeDetector, pool: PoolTiles, textures: Path, fold: int) -> None:
+def _look(detector: TreeDetector, pool: PoolTiles, textures: Path, seed: int) -> Seen:
+    """What the rule asks for."""
+    fold = seed % FOLDS
     practice = {"debris": ScoreHistogram(), "floating": ScoreHistogram()}
     real = {"debris": ScoreHistogram(), "floating": ScoreHistogram()}
     unlabelled = ScoreHistogram()
@@ -182,7 +193,7 @@ def _calibrate(detector: TreeDetector, pool: PoolTiles, textures: Path, fold: in
     counts[0] = 0
     _add(practice, detector.pixels(pixels.table).T, pixels.classes, pixel_weights(counts))
     for number, name in enumerate(patch_names(textures)):
-        patch = read_patch(textures, name, MARIDA_ORDER) if fold_of(number) == fold % FOLDS else None
+        patch = read_patch(textures, name, MARIDA_ORDER) if fold_of(number) == fold else None
         if patch is None:
             continue
         probability = detector(patch)
@@ -190,8 +201,7 @@ def _calibrate(detector: TreeDetector, pool: PoolTiles, textures: Path, fold: in
         far &= np.isfinite(probability[0])
         _add(real, probability[:, known], patch.classes[known], None)
         unlabelled.add(probability[0][far], np.zeros(int(far.sum()), dtype=bool))
-    choice = choose(practice, real, unlabelled)
-    detector.thresholds = {"strict": choice.debris, "floating": choice.floating}
+    return Seen(practice, real, unlabelled)
 
 
 def _add(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from engine.marida import LabelledPatch
 from engine.metrics import ScoreHistogram
 from tools.accuracy.scoring import Measured, patches
 
-__all__ = ["Scenes", "joined", "measure_scenes"]
+__all__ = ["Scenes", "measure_scenes"]
 
 PROTOCOLS = ("strict", "floating")
 
@@ -42,20 +42,13 @@ def measure_scenes(folder: Path, data: Path) -> Scenes:
     chosen = {}
     for scene in stored:
         others = [histograms[name] for name in stored if name != scene]
-        chosen[scene] = {name: joined([one[name] for one in others]).best().threshold for name in PROTOCOLS}
+        chosen[scene] = {
+            name: ScoreHistogram.sum_of([one[name] for one in others]).best().threshold for name in PROTOCOLS
+        }
         total.thresholds = chosen[scene]
         for patch in labelled[scene]:
             total.add(patch, stored[scene][patch.name].astype(np.float32))
     return Scenes(total, chosen, histograms)
-
-
-def joined(parts: Sequence[ScoreHistogram]) -> ScoreHistogram:
-    """The sum of histograms."""
-    result = ScoreHistogram(parts[0].bins)
-    for part in parts:
-        result.positive = result.positive + part.positive
-        result.negative = result.negative + part.negative
-    return result
 
 
 def _histograms(found: Iterable[LabelledPatch], probabilities: dict[str, np.ndarray]) -> dict[str, ScoreHistogram]:

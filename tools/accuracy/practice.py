@@ -22,8 +22,8 @@ KINDS = {
     "the same, with Sargassum and natural organic material": (("debris",), 0.25, 5),
     "the first kind, as sparse as a quiet sea": (CLEAR, 0.01, 5),
 }
-"""What is left out of the scenes (nothing is debris in any), the factor on the number of things (0.25 makes 24 ships and
-boats on 100 km², 0.01 makes one), and of how many tiles of the first kind there is one."""
+"""What is left out of the scenes (nothing is debris in any), the factor on the number of things (0.25 makes 24 ships
+and boats on 100 km², 0.01 makes one), and of how many tiles of the first kind there is one."""
 
 _state: dict[str, Predictor] = {}
 
