@@ -22,6 +22,7 @@ import rasterio
 
 from engine.bands import BandLabel, match_bands
 from engine.errors import BandError
+from engine.practice.job import CLASS_NAMES
 from engine.raster import gdal_settings, scene_name
 from tools.install_plugin import ROOT, InstallError, install, link_engine
 from tools.package_plugin import PLUGIN, PackageError, assemble
@@ -155,10 +156,15 @@ def summary(figures: dict[str, Any]) -> str:
 def against_truth(mask: Path, labels: Path) -> str:
     """How the debris found in a practice scene compares with the debris that was put there, pixel by pixel."""
     with rasterio.open(mask) as found, rasterio.open(labels) as true:
-        flagged, debris = found.read(1) == DEBRIS, true.read(1) == DEBRIS
-    hits = np.count_nonzero(flagged & debris)
-    others = np.count_nonzero(flagged & ~debris)
-    return f"of {np.count_nonzero(debris)} true debris pixels, {hits} were found; {others} other pixels were flagged"
+        flagged, classes = found.read(1) == DEBRIS, true.read(1)
+    debris = classes == DEBRIS
+    text = f"of {np.count_nonzero(debris)} true debris pixels, {np.count_nonzero(flagged & debris)} were found"
+    counts = np.bincount(classes[flagged & ~debris], minlength=1)
+    others = [f"{counts[number]} {CLASS_NAMES[number]}" for number in np.argsort(-counts) if number and counts[number]]
+    if counts[0]:
+        # Pixels without a label are mixtures, most of them of the debris itself with the water beside it.
+        others.insert(0, f"{counts[0]} at the edges of things, which are part water and have no label")
+    return f"{text}; also flagged: {', '.join(others)}" if others else f"{text}; nothing else was flagged"
 
 
 def run(scene: Path | None, folder: Path) -> None:

@@ -94,8 +94,13 @@ def test_a_practice_scene_is_compared_with_its_truth(write: Writer) -> None:
     found, true = mask(), mask(7)
     found[0, 0, :10] = 1
     true[0, 0, 4:12] = 1
+    true[0, 0, :4] = [5, 0, 0, 5]
     text = against_truth(write("found.tif", found), write("true.tif", true))
-    assert text == "of 8 true debris pixels, 6 were found; 4 other pixels were flagged"
+    assert text.startswith("of 8 true debris pixels, 6 were found; also flagged: 2 at the edges of things")
+    assert text.endswith("have no label, 2 Ship")
+    found[0, 0, :4] = 0
+    text = against_truth(write("found.tif", found), write("true.tif", true))
+    assert text == "of 8 true debris pixels, 6 were found; nothing else was flagged"
 
 
 def test_a_scene_that_is_not_there_is_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

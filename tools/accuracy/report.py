@@ -143,8 +143,8 @@ def _models(results: dict[str, Any]) -> str:
         "\nTrees in the table are of the shipped model's seed: forest (125 trees, depth 20) and LightGBM on single "
         "pixels (11 bands,\n4 indices), LightGBM with windows (mean and deviation in 3, 7 and 15 pixels, contrast in "
         "15 and 31), trained in this run on a sample\nof the same tiles, thresholds by the same rule. The index rule: "
-        "FDI and NDVI both within the 5 and 95 percentiles of published debris spectra. Trees are asked about every 13th "
-        "unlabelled pixel.\n"
+        "FDI and NDVI both within the 5 and 95 percentiles of published debris spectra. Trees are asked about "
+        "every 13th unlabelled pixel.\n"
     )
     text += ["## Clean track, floating protocol\n", _table(["model", *HEAD], rows["floating"])]
     return "\n".join(text)
