@@ -7,7 +7,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from engine.practice.fields import Field, white
-from engine.practice.vessels import DELAY, PIXEL_METRES
+from engine.practice.optics import DELAY, PIXEL_METRES
 from engine.tiling import Window
 
 __all__ = ["glint"]

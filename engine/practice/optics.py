@@ -1,4 +1,6 @@
-"""What the instrument's optics do to small things on water: none has an edge sharper than a pixel."""
+"""What the instrument does to small things on water: none has an edge sharper than a pixel, and what moves is elsewhere
+in every band.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,12 @@ from scipy import ndimage
 
 from engine.practice.canvas import INFRARED, Patch
 
-__all__ = ["blur_of", "soften", "spread_light"]
+__all__ = ["DELAY", "PIXEL_METRES", "blur_of", "soften", "spread_light"]
 
+PIXEL_METRES = 10
+DELAY = np.array([2.314, 0, 0.527, 1.005, 1.269, 1.525, 1.79, 0.264, 2.055, 1.468, 2.085], dtype=np.float32)
+"""Seconds after B2 at which a band sees a place, in MARIDA's order (Sentinel-2 user handbook; measured anew by Binet et
+al. 2022, doi 10.5194/isprs-annals-V-1-2022-57-2022). What sails has moved on by then: it has coloured ends."""
 BLUR = (0.4, 0.7)
 """Deviation of the point spread in pixels of 10 m, about: a Gaussian of 0.5 and the pixel itself let a fifth of a
 contrast through at Nyquist's frequency, as the instrument does; resampling adds a little."""

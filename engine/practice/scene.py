@@ -11,23 +11,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import erf, ndtr
 
 from engine.errors import RequestError
-from engine.practice.canvas import INFRARED, LAND, NO_LABEL, Canvas, Patch, observe
-from engine.practice.fields import Field, white
+from engine.practice.canvas import NO_LABEL, Patch, observe
+from engine.practice.fronts import paint_front
 from engine.practice.mosaic import paint_mosaic
-from engine.practice.optics import blur_of, spread_light
 from engine.practice.spectra import choose_conditions
 from engine.practice.things import FLOATING, MAKERS, REACH
-from engine.practice.water import BEYOND, Setting, clouds_and_shadow, coast, haze, water
+from engine.practice.water import Setting, clouds_and_shadow, coast, haze, water
 from engine.tiling import Window
 
 __all__ = ["INGREDIENTS", "PracticeScene", "SceneOptions", "Tile", "make_tile"]
 
 CELL = 64
-LINE_WIDTH, LEAST_SEEN = 1.4, 0.0006
-"""Pixels that a line along a front is wide, about; and the excess in B8 from which on its light is a mixture."""
 INGREDIENTS = (
     "debris", "sargassum", "organic", "ship", "foam", "waves", "fronts", "coast", "cloud", "shadow", "haze", "nodata",
 )  # fmt: skip
@@ -95,8 +91,8 @@ class PracticeScene:
             paint_mosaic(self.setting, canvas)
         else:
             coast(self.setting, canvas)
-            if front is not None and self._lines:
-                self._paint_front(canvas, front)
+            if front is not None and self._lines and (kinds := self._gathering()):
+                paint_front(self.setting, canvas, front, kinds)
             for patch in self.things(outer):
                 canvas.paint(patch)
             clouds_and_shadow(self.setting, canvas)
@@ -135,38 +131,17 @@ class PracticeScene:
                         patch = MAKERS[name](own, self.setting.conditions)
                         yield replace(patch, row=patch.row + at[0], col=patch.col + at[1])
 
+    def _gathering(self) -> list[str]:
+        """Floating matter that the scene holds."""
+        rates = dict(zip(RATES, self._rates, strict=True))
+        return [name for name in FLOATING if rates[name] and self.setting.has(name)]
+
     @staticmethod
     def _beside(window: Window, at: tuple[int, int]) -> bool:
         return not (
             -REACH <= at[0] - window.row <= window.height + REACH
             and -REACH <= at[1] - window.col <= window.width + REACH
         )
-
-    def _paint_front(self, canvas: Canvas, front: npt.NDArray[np.float32]) -> None:
-        """Floating matter gathered along the front between two waters, dense here and thin there."""
-        rates = dict(zip(RATES, self._rates, strict=True))
-        kinds = [name for name in FLOATING if rates[name] and self.setting.has(name)]
-        if not kinds:
-            return
-        rng, outer = self.setting.rng(8), canvas.window.wider(BEYOND)
-        name = str(rng.choice(kinds))
-        choices = FLOATING[name]
-        kind, number, _ = choices[rng.choice(len(choices), p=[share for *_, share in choices])]
-        beads = Field.fractal((self.setting.seed, 61), float(rng.choice([8, 20])), 2, 0.8).at(outer)
-        line = (np.abs(front) < rng.uniform(0.5, 0.9)) & (beads > rng.uniform(-0.6, 1))
-        dense, thin, blur = line & (beads > rng.uniform(0.6, 1.8)), rng.uniform(0.1, 0.5), blur_of(rng)
-        if not line.any():
-            return
-        excess = np.zeros((11, *line.shape), dtype=np.float32)
-        chance = ndtr(white((self.setting.seed, 62), outer)[line])
-        excess[:, line] = self.setting.conditions.draw_floating(rng, kind, number, chance).T
-        excess *= np.where(dense, 1, thin).astype(np.float32)
-        inner = (slice(BEYOND, -BEYOND),) * 2
-        # A line is a pixel or two wide: as much brighter as its light is spread, so that it stays as bright as it was.
-        soft = (spread_light(excess, blur) / erf(LINE_WIDTH / np.sqrt(8) / blur))[:, inner[0], inner[1]]
-        labels = np.where(dense, number, 0).astype(np.uint8)[inner]
-        seen = (line[inner] | (np.abs(soft[INFRARED]) > LEAST_SEEN)) & (canvas.classes != LAND)
-        canvas.mix(slice(None), slice(None), seen.astype(np.float32), soft, np.where(seen, labels, 0), excess=True)
 
     def _observed(self, window: Window) -> npt.NDArray[np.bool_]:
         """False beyond the slanted edge of the orbit, in scenes that have one."""

@@ -7,19 +7,16 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from engine.practice.canvas import Patch
-from engine.practice.optics import blur_of
+from engine.practice.optics import DELAY, PIXEL_METRES, blur_of
 from engine.practice.spectra import Conditions, spread
 
-__all__ = ["DELAY", "REACH", "ship"]
+__all__ = ["REACH", "ship"]
 
 Array = npt.NDArray[np.float32]
 Rng = np.random.Generator
 REACH = 80
 """No thing reaches farther than this from where it is, in pixels."""
 SHIP, WAKE = 5, 14
-DELAY = np.array([2.314, 0, 0.527, 1.005, 1.269, 1.525, 1.79, 0.264, 2.055, 1.468, 2.085], dtype=np.float32)
-"""Seconds after B2 at which a band sees a place, in MARIDA's order (Sentinel-2 user handbook; measured anew by Binet et
-al. 2022, doi 10.5194/isprs-annals-V-1-2022-57-2022). What sails has moved on by then: it has coloured ends."""
 SHARP = (1, 2, 3, 7)
 """The bands of 10 m, by whose picture people label."""
 FINE = 4
@@ -28,7 +25,6 @@ FULL = 0.75
 """What labelled pixels hold of a ship on average: those at its edge are part water, and so are the signatures."""
 CHURNED, LEAST_WAKE = 3.0, 0.45
 """How much brighter than the rest a wake may be where it begins; and how bright it is where people still label it."""
-PIXEL_METRES = 10
 
 
 def ship(rng: Rng, conditions: Conditions) -> Patch:

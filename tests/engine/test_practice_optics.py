@@ -9,9 +9,9 @@ from scipy import ndimage
 from engine.practice.canvas import Canvas, Patch
 from engine.practice.glint import _small_waves, glint
 from engine.practice.mosaic import paint_mosaic
-from engine.practice.optics import MARGIN, soften
+from engine.practice.optics import DELAY, MARGIN, soften
 from engine.practice.spectra import choose_conditions
-from engine.practice.vessels import DELAY, _hull, _trail, ship
+from engine.practice.vessels import _hull, _trail, ship
 from engine.practice.water import Setting
 from engine.tiling import Window
 

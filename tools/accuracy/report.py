@@ -39,8 +39,8 @@ than recall here, and that practice ships are taken for debris more often than r
 has half of its negatives from real images; pictures of what earlier models mark falsely here, ships above all, are
 why practice ships, and with them all that floats, are blurred as the optics do; how real water varies from pixel to
 pixel, here as well as in `marida_train`, is what practice glint was made after, and wakes and boats that practice-10
-marks falsely are why there are more ships, with whiter wakes; that seed 2 of practice-10 has a recall of 0.60 by its own
-threshold, set by 41 labelled pixels, is why the seeds of a recipe share their thresholds.
+marks falsely are why there are more ships, with whiter wakes; that seed 2 of practice-10 has a recall of 0.60 by its
+own threshold, set by 41 labelled pixels, is why the seeds of a recipe share their thresholds.
 *Leave-one-scene-out*: trained on all that and on all scenes but one, scored on that one; pooled counts.
 
 **Protocols.** Pooled over labelled pixels; not labelled and not observed pixels count nowhere. *Strict*: class 1 is
