@@ -29,7 +29,7 @@ INGREDIENTS = (
 )  # fmt: skip
 """What `without` may name."""
 # Things in a cell of 64 x 64 pixels, on average, in a busy training tile; nature is emptier.
-RATES = {"debris": 0.45, "sargassum": 0.2, "organic": 0.2, "ship": 0.4, "foam": 0.12, "waves": 0.1}
+RATES = {"debris": 0.45, "sargassum": 0.2, "organic": 0.2, "ship": 0.22, "foam": 0.12, "waves": 0.1}
 
 
 @dataclass(frozen=True, kw_only=True)

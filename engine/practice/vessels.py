@@ -23,8 +23,6 @@ FINE = 4
 """Points across a pixel at which a hull is drawn before it is blurred."""
 FULL = 0.75
 """What labelled pixels hold of a ship on average: those at its edge are part water, and so are the signatures."""
-CHURNED, LEAST_WAKE = 3.0, 0.45
-"""How much brighter than the rest a wake may be where it begins; and how bright it is where people still label it."""
 
 
 def ship(rng: Rng, conditions: Conditions) -> Patch:
@@ -46,7 +44,7 @@ def ship(rng: Rng, conditions: Conditions) -> Patch:
         foam = _trail(rng, (length, beam, tail), heading, half, blur)
         lather = conditions.draw(rng, WAKE, _common(rng))[0] - conditions.water
         excess += (foam * (1 - np.minimum(cover, 1)))[..., None] * lather / FULL
-        classes[(classes == 0) & (foam > min(0.4 * max(foam.max(), 0.5), LEAST_WAKE))] = WAKE
+        classes[(classes == 0) & (foam > 0.4 * max(foam.max(), 0.5))] = WAKE
         touched |= foam > 0.02
     return Patch(-half, -half, touched.astype(np.float32), excess, classes, excess=True, measured=False)
 
@@ -56,9 +54,7 @@ def _hull(
 ) -> tuple[Array, Array]:
     """Excess (side, side, 11) of a hull with its superstructure, and its cover (side, side) in the 10 m bands."""
     length, beam = size
-    # A signature of few pixels says little about the next ship: some are white, some dark.
-    bright = np.exp(rng.normal(0, 0.35))
-    deck, house = (bright * (conditions.draw(rng, SHIP, _common(rng))[0] - conditions.water) for _ in range(2))
+    deck, house = (conditions.draw(rng, SHIP, _common(rng))[0] - conditions.water for _ in range(2))
     astern, share = rng.random() < 0.8, rng.uniform(0.1, 0.3)
     shade = ndimage.gaussian_filter1d(rng.standard_normal(64), 4, mode="wrap")
     shade = np.exp(rng.uniform(0, 0.5) * shade / shade.std())
@@ -73,8 +69,8 @@ def _hull(
         place = along / length + 0.5
         within = place < share if astern else place > 1 - share
         tone = shade[np.clip(place * len(shade), 0, len(shade) - 1).astype(int)]
-        light = np.where(within, house[band], deck[band] * tone)
-        excess[..., band] = _seen(inside * light, blur) / FULL
+        bright = np.where(within, house[band], deck[band] * tone)
+        excess[..., band] = _seen(inside * bright, blur) / FULL
         if band in SHARP:
             cover.append(_seen(inside.astype(np.float32), blur))
     return excess, np.asarray(np.mean(cover, axis=0), dtype=np.float32)
@@ -88,9 +84,7 @@ def _trail(rng: Rng, size: tuple[float, float, float], heading: float, half: int
     inside = (behind > 0) & (behind < 1)
     width = beam * rng.uniform(0.4, 0.9) + rng.uniform(0, 2) * behind
     fading = (1 - behind) ** rng.uniform(0.5, 2)
-    # Close to the propeller the water is white: as bright as the ship, and soon less.
-    churned = 1 + rng.uniform(0, CHURNED) * np.exp(-behind * tail / rng.uniform(2, 8))
-    strip = inside * (np.abs(across) < width) * fading * churned
+    strip = inside * (np.abs(across) < width) * fading
     if rng.random() < 0.35:
         # Kelvin's wedge: arms at about 19.5 degrees from the track.
         opening = np.abs(np.abs(across) - 0.354 * np.clip(-along + length / 2, 0, None))

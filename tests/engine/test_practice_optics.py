@@ -11,7 +11,7 @@ from engine.practice.glint import _small_waves, glint
 from engine.practice.mosaic import paint_mosaic
 from engine.practice.optics import DELAY, MARGIN, soften
 from engine.practice.spectra import choose_conditions
-from engine.practice.vessels import _hull, _trail, ship
+from engine.practice.vessels import _hull, ship
 from engine.practice.water import Setting
 from engine.tiling import Window
 
@@ -121,14 +121,6 @@ def test_glint_has_no_seams():
     whole = glint(8, Window(0, 0, 60, 60), np.random.default_rng(1))
     part = glint(8, Window(30, 12, 20, 40), np.random.default_rng(1))
     assert np.allclose(part, whole[:, 30:50, 12:52], atol=1e-6)
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_a_wake_is_brightest_where_it_begins(seed: int):
-    foam = _trail(np.random.default_rng(seed), (6.0, 2.0, 40.0), 0.0, 50, 0.5)
-    along = foam.max(axis=0)
-    assert along.argmax() > 35, "it should begin at the stern of a ship that heads to the right"
-    assert along[35:50].max() > 1.5 * along[5:25].max()
 
 
 def test_a_mosaics_stones_shine_beyond_their_edges_and_keep_labels_where_they_rule():
