@@ -3,10 +3,9 @@
     python -m tools.calibrate_default_model --model FILE… --pool build/pool --textures ../shared/data/marida_train
     python -m tools.calibrate_default_model --model FILE --scenes FOLDER --data ../shared/data/marida
 
-The first is the rule of tools/thresholds.py, for models of the clean track that differ in seed: their thresholds are
-the same. The second is for one that was trained on
-the labelled patches: thresholds of best F1 over the probabilities that tools/leave_one_scene_out.py wrote to FOLDER,
-each scene's from the model that did not see it.
+The first is the rule of tools/thresholds.py, for models of the clean track that differ in seed and share their
+thresholds. The second is for one that was trained on the labelled patches: thresholds of best F1 over the probabilities
+that tools/leave_one_scene_out.py wrote to FOLDER, each scene's from the model that did not see it.
 """
 
 from __future__ import annotations
@@ -41,11 +40,12 @@ def main() -> None:
         values = [_from_scenes(options.scenes, options.data)]
     else:
         parser.error("Name --pool and --textures, or --scenes and --data and one model.")
-    for path, one in zip(options.model, values, strict=True):
+    staged = [path.with_name(f".{path.name}.part") for path in options.model]
+    for path, part, one in zip(options.model, staged, values, strict=True):
         network, card, _ = modelfile.load(path)
-        staged = path.with_name(f".{path.name}.part")
-        modelfile.save(staged, network, dataclasses.replace(card, **one))
-        os.replace(staged, path)  # noqa: PTH105 - says what it does
+        modelfile.save(part, network, dataclasses.replace(card, **one))
+    for path, part, one in zip(options.model, staged, values, strict=True):
+        os.replace(part, path)  # noqa: PTH105 - says what it does
         print(path.name, one)  # noqa: T201
 
 

@@ -4,11 +4,13 @@
     python -m tools.default_model_data --patches ../shared/data/marida --pool build/pool-patches
 
 The first makes all that the clean track learns from; the second, from labelled patches, what the rest learns besides.
+A pool that is there stays if some of its tiles, made anew, are the same, and is made anew otherwise.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,7 +20,7 @@ import numpy as np
 from engine.marida import patch_names, scene_of
 from engine.practice.scene import SceneOptions
 from engine.training.data import practice_split
-from engine.training.pool import Part, make_pool
+from engine.training.pool import Part, holds, make_pool
 from engine.training.texture import FOLDS
 
 SIZE = 96
@@ -94,6 +96,11 @@ def main() -> None:
         parts = labelled_recipe(options.patches, options.scale)
     else:
         parts = recipe(options.textures, options.scale, seed=options.seed)
+    if holds(options.pool, parts):
+        print(f"{options.pool} holds these tiles already")  # noqa: T201
+        return
+    # An older pool, or one that was broken off.
+    shutil.rmtree(options.pool, ignore_errors=True)
     make_pool(options.pool, parts, options.processes, tick)
 
 

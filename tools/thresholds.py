@@ -74,8 +74,6 @@ class Choice:
     floating: float
     best: float
     least: float
-    f1: float
-    """Of debris at its threshold, over the pixels that the rule looks at: what seeds are compared by."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class Seen:
     real: dict[str, ScoreHistogram]
     """Labelled pixels of the fold that it held out, by protocol."""
     unlabelled: ScoreHistogram
-    """Those of them that most likely are no debris."""
+    """Pixels of that fold without label that most likely are no debris."""
 
 
 class _Some(TileSource):
@@ -123,7 +121,13 @@ def calibrate(paths: Sequence[Path], pool: PoolTiles, textures: Path) -> list[Ca
         paths: models of one recipe and of different seeds; a seed's fold of the real images was held out.
         pool: holds practice tiles to validate on.
         textures: the real images.
+
+    Raises:
+        ValueError: two of them held out the same fold, which would count twice.
     """
+    folds = [modelfile.read_card(path).training["seed"] % FOLDS for path in paths]
+    if len(set(folds)) < len(folds):
+        raise ValueError(f"The models held out the folds {folds}: name models of seeds that differ modulo {FOLDS}.")
     looked = [_look(path, pool, textures) for path in paths]
     choice = choose_together([seen for seen, _, _ in looked])
     return [
@@ -184,7 +188,7 @@ def choose(seen: Seen) -> Choice:
     least, best = least_threshold(seen.unlabelled, MOST_UNLABELLED), debris.best().threshold
     floating = _joined(seen.practice["floating"], seen.real["floating"], None).best().threshold
     chosen = round(max(best, least), 4)
-    return Choice(chosen, round(floating, 4), best, least, debris.at(chosen).f1)
+    return Choice(chosen, round(floating, 4), best, least)
 
 
 def _of_debris(seen: Seen) -> ScoreHistogram:

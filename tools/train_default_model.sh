@@ -7,7 +7,7 @@
 # keeps them), two at once, and sets the thresholds that they share (tools/calibrate_default_model.py); the one of seed
 # SEED is the result. Needs a folder of real images in MARIDA's layout, TEXTURES (default: ../shared/data/marida_train).
 # Takes three to eight minutes for the tiles, then 40 minutes to two hours, on two cores; a GPU, where there is one,
-# trains in minutes. WIDTH=64 trains the large network.
+# trains in minutes. WIDTH=64 trains the large network; MODEL_NAME is what its card calls it.
 set -eu
 
 output=${1:-engine/models/default.safetensors}
@@ -30,7 +30,7 @@ esac
 mkdir -p "$models"
 # Each seed on one core: as many threads as cores would make other roundings on another machine.
 printf '%s\n' $SEEDS | xargs -P 2 -I '{}' "$PYTHON" -m tools.train_default_model --pool build/pool --seed '{}' \
-    --width "$WIDTH" --threads 1 ${NAME:+--name "$NAME"} --output "$models/seed-{}.safetensors"
+    --width "$WIDTH" --threads 1 ${MODEL_NAME:+--name "$MODEL_NAME"} --output "$models/seed-{}.safetensors"
 # shellcheck disable=SC2046  # one word a seed
 "$PYTHON" -m tools.calibrate_default_model --pool build/pool --textures "$TEXTURES" \
     --model $(printf "$models/seed-%s.safetensors " $SEEDS)

@@ -20,7 +20,8 @@ INFRARED, BRIGHT_WATER = 7, 0.05
 WATER_CLASSES = (7, 8, 10, 11, 13, 15)
 
 COASTAL, TEN_METRES, TWENTY_METRES = (0,), (1, 2, 3, 7), (4, 5, 6, 8, 9, 10)
-# Noise of one band over quiet water: second differences on the bands' own grids, measured on two of MARIDA's scenes.
+# Noise of one band over quiet water, on the bands' own grids: deviation of a pixel from the mean of 3 x 3, in the tenth
+# of marida_train's images where it is least; what glints is added.
 NOISE = np.array([2.5e-4, 5.5e-4, 4.5e-4, 4e-4, 3e-4, 3e-4, 3.5e-4, 3.5e-4, 3.5e-4, 2.5e-4, 2.5e-4], dtype=np.float32)
 
 

@@ -10,14 +10,14 @@ from scipy.special import erf, ndtr
 
 from engine.practice.canvas import INFRARED, LAND, Canvas
 from engine.practice.fields import Field, white
-from engine.practice.optics import blur_of, spread_light
+from engine.practice.optics import LEAST_SEEN, blur_of, spread_light
 from engine.practice.things import FLOATING
 from engine.practice.water import BEYOND, Setting
 
 __all__ = ["paint_front"]
 
-LINE_WIDTH, LEAST_SEEN = 1.4, 0.0006
-"""Pixels that a line along a front is wide, about; and the excess in B8 from which on its light is a mixture."""
+LINE_WIDTH = 1.4
+"""Pixels that a line along a front is wide, about."""
 
 
 def paint_front(setting: Setting, canvas: Canvas, front: npt.NDArray[np.float32], kinds: Sequence[str]) -> None:

@@ -1,7 +1,8 @@
 """Mosaics: tiles in which classes stand beside each other in no natural order.
 
 A network that only ever sees natural scenes learns where things use to be, and our scenes cannot be right about that
-everywhere. In a mosaic, place and shape say nothing: only the spectrum and its contrast with the water do.
+everywhere. In a mosaic, place and shape say nothing: only the spectrum and its contrast with the water do. A mosaic is
+painted for the window that is asked for: tiles to train on are, and no scene that is looked at in parts.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from engine.practice.canvas import INFRARED, Canvas
 from engine.practice.fields import white
-from engine.practice.optics import blur_of, spread_light
+from engine.practice.optics import LEAST_SEEN, blur_of, spread_light
 from engine.practice.spectra import spread
 from engine.practice.things import FLOATING
 from engine.practice.water import Setting
@@ -30,8 +31,8 @@ INGREDIENT_OF = {
     9: "foam",
     12: "waves",
 }
-OWN_LIGHT, LEAST_SEEN = 0.6, 0.0006
-"""Share of a labelled pixel's light in B8 that its own class gives; and the excess from which on water is a mixture."""
+OWN_LIGHT = 0.6
+"""Share of a labelled pixel's light in B8 that its own class gives, at least."""
 
 
 def paint_mosaic(setting: Setting, canvas: Canvas) -> None:

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from engine.practice.canvas import INFRARED, Patch
 
-__all__ = ["DELAY", "PIXEL_METRES", "blur_of", "soften", "spread_light"]
+__all__ = ["DELAY", "LEAST_SEEN", "PIXEL_METRES", "blur_of", "soften", "spread_light"]
 
 PIXEL_METRES = 10
 DELAY = np.array([2.314, 0, 0.527, 1.005, 1.269, 1.525, 1.79, 0.264, 2.055, 1.468, 2.085], dtype=np.float32)
@@ -20,6 +20,8 @@ BLUR = (0.4, 0.7)
 """Deviation of the point spread in pixels of 10 m, about: a Gaussian of 0.5 and the pixel itself let a fifth of a
 contrast through at Nyquist's frequency, as the instrument does; resampling adds a little."""
 MARGIN, LEAST, MOST_GAIN = 2, 0.03, 3.0
+LEAST_SEEN = 0.0006
+"""Excess in B8 from which on light that was spread makes a mixture of water."""
 
 
 def blur_of(rng: np.random.Generator) -> float:
@@ -39,7 +41,7 @@ def soften(rng: np.random.Generator, patch: Patch) -> Patch:
     cover, classes = np.pad(patch.fraction, wide), np.pad(patch.classes, wide)
     excess = np.pad(patch.spectra, [*wide, (0, 0)]) * cover[..., None]
     blur = blur_of(rng)
-    soft = ndimage.gaussian_filter(excess, (blur, blur, 0), truncate=3)
+    soft = np.moveaxis(spread_light(np.moveaxis(excess, -1, 0), blur), 0, -1)
     own = classes > 0
     before, after = float(excess[own, INFRARED].sum()), float(soft[own, INFRARED].sum())
     gain = np.clip(before / after, 1, MOST_GAIN) if own.any() and after > 0 else 1.0

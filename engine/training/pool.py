@@ -25,7 +25,7 @@ from engine.training.crops import LabelledCrops
 from engine.training.data import PracticeTiles, TileSource
 from engine.training.texture import TextureTiles
 
-__all__ = ["Part", "PoolTiles", "make_pool"]
+__all__ = ["Part", "PoolTiles", "holds", "make_pool"]
 
 log = logging.getLogger(__name__)
 
@@ -98,6 +98,27 @@ def make_pool(folder: Path, parts: Sequence[Part], processes: int, tick: Callabl
     )
 
 
+def holds(folder: Path, parts: Sequence[Part], tiles: int = 3) -> bool:
+    """Whether a folder holds the pool of these parts, complete.
+
+    The first `tiles` of each part are made and compared: a pool from before the recipe, or what it paints, was changed
+    is told.
+    """
+    if not (folder / "parts.json").is_file():
+        return False
+    pool = PoolTiles(folder)
+    if [(part["name"], part["count"]) for part in pool.parts] != [(part.name, part.count) for part in parts]:
+        return False
+    first = 0
+    for part in parts:
+        for number in range(min(tiles, part.count)):
+            stored = pool.stored(first + number)
+            if not all(np.array_equal(a, b) for a, b in zip(stored, _make((part, number)), strict=True)):
+                return False
+        first += part.count
+    return True
+
+
 class PoolTiles:
     """The tiles of a pool, by number."""
 
@@ -129,6 +150,11 @@ class PoolTiles:
         """Tile number `index`."""
         reflectance, observed, classes = (array[index] for array in self._arrays)
         return Tile(reflectance.astype(np.float32), np.array(classes), np.array(observed))
+
+    def stored(self, index: int) -> tuple[Any, Any, Any]:
+        """Reflectance in float16, classes, and where data is, of tile number `index`, as `make_pool` writes them."""
+        reflectance, observed, classes = (array[index] for array in self._arrays)
+        return reflectance, classes, observed
 
     def tensors(self, device: torch.device) -> list[torch.Tensor]:
         """All of its reflectance (float16), observed and classes; mapped into memory on a CPU, copied to a GPU."""

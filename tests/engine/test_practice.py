@@ -41,7 +41,8 @@ def test_other_seeds_give_other_tiles():
     assert not np.array_equal(make_tile(1, 64).reflectance, make_tile(2, 64).reflectance)
 
 
-@pytest.mark.parametrize("seed", [3, 4, 11])
+# The last three have a line of floating matter along a front there.
+@pytest.mark.parametrize("seed", [3, 4, 11, 0, 17, 21])
 def test_a_window_is_what_the_whole_scene_has_there(seed: int):
     scene = PracticeScene(seed, 300, 300, SceneOptions())
     whole = scene.render(Window(0, 0, 300, 300))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from engine.practice import mosaic
 from engine.practice.canvas import Canvas, Patch
 from engine.practice.glint import _small_waves, glint
 from engine.practice.mosaic import paint_mosaic
@@ -137,3 +138,22 @@ def test_a_mosaics_stones_shine_beyond_their_edges_and_keep_labels_where_they_ru
     beside = ndimage.binary_dilation(labelled, iterations=2)
     assert mixed.sum() > 0.2 * labelled.sum()
     assert (mixed & beside).sum() > 0.9 * mixed.sum()
+
+
+def test_a_faint_stone_beside_a_bright_one_keeps_no_label(monkeypatch: pytest.MonkeyPatch):
+    """Cloud beside debris: what the optics bring over from the cloud outshines the debris at its edge."""
+    bright = {1: 0.01, 6: 0.4}
+    monkeypatch.setattr(
+        mosaic, "_excess", lambda _s, _r, number, count: np.full((count, 11), bright[number], dtype=np.float32)
+    )
+    monkeypatch.setattr(mosaic, "STONES", {1: 0.5, 6: 0.5})
+    monkeypatch.setattr(mosaic, "blur_of", lambda _: 0.7)
+    setting = Setting(4, choose_conditions(4), frozenset(), 96, 96)
+    classes = np.full((96, 96), 7, dtype=np.uint8)
+    canvas = Canvas(
+        Window(0, 0, 96, 96), np.full((11, 96, 96), 0.02, dtype=np.float32), classes, np.zeros((96, 96), dtype=bool)
+    )
+    paint_mosaic(setting, canvas)
+    debris, cloud = canvas.classes == 1, canvas.classes == 6
+    assert debris.sum() > 20 and cloud.sum() > 20
+    assert not (debris & ndimage.binary_dilation(cloud)).any()

@@ -1,7 +1,7 @@
 """Measure, keep the figures in docs/accuracy.json, and write docs/accuracy.md and README's figures from them.
 
     python -m tools.accuracy all   --data … --textures … --pool …     bundled, practice and baselines, one by one
-    python -m tools.accuracy seeds --data … --models A B C            models of seeds, each by its own thresholds
+    python -m tools.accuracy seeds --data … --models A B C            models of seeds, by the thresholds of their cards
     python -m tools.accuracy loso  --data … --folder …                what tools/leave_one_scene_out.py wrote
     python -m tools.accuracy ablation --data … --textures … --pool …  boosted trees that each lack something
     python -m tools.accuracy render                                   the files alone
@@ -127,7 +127,7 @@ def _patches(measured: Measured) -> dict[str, list[int]]:
 
 
 def seeds(options: argparse.Namespace) -> dict[str, Any]:
-    """Models of several seeds, each with the thresholds of its own card."""
+    """Models of several seeds, by the thresholds of their cards, which they share."""
     rows = []
     for path in options.models:
         detector, thresholds, predictor = network_detector(path)
@@ -146,7 +146,7 @@ def leave_one_out(options: argparse.Namespace) -> dict[str, Any]:
 def ablation(options: argparse.Namespace) -> dict[str, Any]:
     """Boosted trees that each lack something."""
     pool = PoolTiles(options.pool)
-    rows = ablate(pool, options.textures, options.data, 0, options.tree_tiles, (0, 1, 2), say)
+    rows = ablate(pool, options.textures, options.data, 0, options.tree_tiles, SEEDS, say)
     return {"ablation": rows}
 
 
