@@ -56,6 +56,7 @@ def card_of(trainer: Trainer, name: str) -> ModelCard:
         training={
             **_origin(trainer),
             "made_by": "tools/train_default_model.py",
+            "device": trainer.device.type,
             "weak_share": WEAK_SHARE,
             "edge_share": EDGE_SHARE,
             **kept,
