@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
 
+from engine import modelfile
 from engine.bands import MARIDA_ORDER
 from engine.errors import TrainingError
 from engine.marida import LabelledPatch
 from engine.metrics import ScoreHistogram
+from engine.training.pool import PoolTiles
 from tools import set_threshold
 from tools.accuracy.coast import shares
 from tools.accuracy.detectors import INDEX_COLUMNS, WINDOW_COLUMNS, Pixels, TreeDetector, boosted, features
 from tools.accuracy.report import _table
 from tools.accuracy.scoring import difference, interval, reliability, scores
-from tools.thresholds import MOST_UNLABELLED, Seen, choose, choose_together, far_unlabelled, least_threshold, negatives
+from tools.thresholds import (
+    MOST_UNLABELLED,
+    Seen,
+    calibrate,
+    choose,
+    choose_together,
+    far_unlabelled,
+    least_threshold,
+    negatives,
+)
 
 
 def _histogram(positive: list[float], negative: list[float]) -> ScoreHistogram:
@@ -96,6 +109,15 @@ def test_detectors_share_thresholds_by_all_that_they_held_out():
     assert choose(faint).debris <= 0.4
     assert shared.debris <= 0.4
     assert choose_together([plain]) == choose(plain)
+
+
+def test_two_models_of_one_fold_share_no_thresholds(toy_model: Path, tmp_path: Path):
+    network, card, _ = modelfile.load(toy_model)
+    paths = [tmp_path / f"{seed}.safetensors" for seed in (1, 6)]
+    for path, seed in zip(paths, (1, 6), strict=True):
+        modelfile.save(path, network, dataclasses.replace(card, training={"seed": seed}))
+    with pytest.raises(ValueError, match=r"folds \[1, 1\]"):
+        calibrate(paths, cast(PoolTiles, None), tmp_path)
 
 
 def test_the_columns_that_an_ablation_drops_are_those_of_indices_and_windows():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from engine.marida import LabelledPatch
 from engine.practice.scene import SceneOptions
 from engine.training.crops import LabelledCrops
 from engine.training.donors import Donor, cut_donors, paste
-from engine.training.pool import Part, PoolTiles, make_pool
+from engine.training.pool import Part, PoolTiles, holds, make_pool
 from engine.training.texture import FOLDS, TextureTiles
 
 
@@ -109,3 +110,15 @@ def test_folds_share_no_real_image(marida: Path):
         for fold in range(FOLDS)
     ]
     assert sum(len(one) for one in names) == len(set.union(*names))
+
+
+def test_a_pool_is_told_from_one_that_was_made_otherwise(tmp_path: Path):
+    parts = [Part(name="a", count=2, size=32, seed=3, options=SceneOptions())]
+    folder = tmp_path / "pool"
+    assert not holds(folder, parts)
+    make_pool(folder, parts, 1, lambda share: None)
+    assert holds(folder, parts)
+    assert not holds(folder, [replace(parts[0], count=3)])
+    assert not holds(folder, [replace(parts[0], seed=4)])
+    (folder / "parts.json").unlink()
+    assert not holds(folder, parts), "one that was broken off"

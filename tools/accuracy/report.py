@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from engine.practice.job import CLASS_NAMES
+from tools.accuracy.introduction import INTRODUCTION
 from tools.accuracy.scoring import difference
 
 __all__ = ["HISTORY", "PAGE", "PICTURES", "RESULTS", "render"]
@@ -18,40 +19,6 @@ HISTORY = ROOT / "docs" / "accuracy-history.md"
 PICTURES = ROOT / "docs" / "accuracy"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- accuracy: begin -->", "<!-- accuracy: end -->"
-
-INTRODUCTION = """# Accuracy
-
-Written by `make accuracy` from what it measured (`docs/accuracy.json`); do not edit. What else was tried, and what was
-looked at without figures, is in [accuracy-history.md](accuracy-history.md).
-
-**Data.** 233 patches from 9 scenes of MARIDA's official test split (Kikaki et al. 2022, CC BY 4.0), 196 labelled pixels
-of Marine Debris on 57 patches. The whole split has 359 patches and 381 debris pixels, so these figures cannot be set
-beside published ones as equals.
-
-**Tracks.** *Clean*: trained on published spectra and signatures of MARIDA's train and val scenes and on `marida_train`
-only; no pixel of the 233 patches is trained on, and no threshold, epoch, recipe or seed is chosen by its score on
-them. They were looked at to see what debris, ships, foam and wakes look like in space and where earlier models miss
-debris, and those models' errors on them were counted by class; every look is in the history. The recipe and the seed
-that are shipped were chosen on held-out real images and practice tiles before their scores here were seen. A longer
-training, practice-6, was shipped for an hour and taken back for its false detections on practice scenes, when the
-scores of both here (0.808, 0.815) were known. Four changes were prompted by the patches: that earlier models had
-higher precision than recall here, and that practice ships are taken for debris more often than real ones, is why the
-rule for thresholds has half of its negatives from real images; pictures of what earlier models mark falsely here,
-ships above all, are why practice ships, and with them all that floats, are blurred as the optics do; how real water
-varies from pixel to pixel, here as well as in `marida_train`, is what practice glint was made after; and that seed 2
-of practice-10 has a recall of 0.60 by its own threshold, set by 41 labelled pixels, is why the seeds of a recipe
-share their thresholds.
-*Leave-one-scene-out*: trained on all that and on all scenes but one, scored on that one; pooled counts.
-
-**Protocols.** Pooled over labelled pixels; not labelled and not observed pixels count nowhere. *Strict*: class 1 is
-positive, 2-15 negative. *Floating*: 1, 2, 3, 4 and 9 are positive. Intervals are the 2.5 and 97.5 percentiles over
-2,000 draws of the scenes with replacement: with 9 scenes they are wide.
-
-**Thresholds.** By the rule of `tools/thresholds.py`, on practice tiles of scenes that were not trained on and on real
-images that were held out: best F1, raised until at most 0.010 % of the unlabelled pixels that are surely or most likely
-no debris are flagged. The three seeds of a recipe share them, as in cross-validation, and so do those of each kind of
-trees.
-"""
 
 MISSING = {
     "seeds": "More seeds of the clean track: `python -m tools.accuracy seeds`.",
@@ -126,22 +93,7 @@ def _models(results: dict[str, Any]) -> str:
             if protocol == "strict" or name != "index rule":
                 found.append([name, *_figures(row[protocol])])
     text = ["## Clean track, strict protocol\n", _table(["model", *HEAD], rows["strict"])]
-    if seeds:
-        mean = sum(row["strict"]["f1"] for row in seeds) / len(seeds)
-        wide = sum(row["floating"]["f1"] for row in seeds) / len(seeds)
-        text.append(
-            f"Mean of {len(seeds)} seeds of {recipe}: strict F1 {mean:.3f}, floating F1 {wide:.3f}. Goals, with three "
-            "seeds: 0.85 and 0.90.\n"
-        )
-    for name, row in results.get("baselines", {}).items():
-        if "seeds" in row["strict"]:
-            strict, wide = (row[protocol]["seeds"] for protocol in ("strict", "floating"))
-            means = f"strict F1 {np.mean(strict):.3f}, floating F1 {np.mean(wide):.3f}"
-            text.append(f"Mean of {len(strict)} seeds of {name}: {means}.\n")
-    for name, row in results.get("baselines", {}).items():
-        counts = [{name: np.array(v) for name, v in one["strict"]["scenes"].items()} for one in (network, row)]
-        low, high = difference(*counts)
-        text.append(f"- F1 of the shipped network less that of {name}: [{low:+.3f}, {high:+.3f}] over the same draws.")
+    text += [*_means(results, recipe), *_differences(results)]
     text.append(
         "\nTrees in the table are of the shipped model's seed: forest (125 trees, depth 20) and LightGBM on single "
         "pixels (11 bands,\n4 indices), LightGBM with windows (mean and deviation in 3, 7 and 15 pixels, contrast in "
@@ -151,6 +103,35 @@ def _models(results: dict[str, Any]) -> str:
     )
     text += ["## Clean track, floating protocol\n", _table(["model", *HEAD], rows["floating"])]
     return "\n".join(text)
+
+
+def _means(results: dict[str, Any], recipe: str) -> list[str]:
+    """Mean scores of the seeds of the recipe, and of each kind of trees."""
+    found = {}
+    if seeds := results.get("seeds", []):
+        found[recipe] = [[row[protocol]["f1"] for row in seeds] for protocol in ("strict", "floating")]
+    for name, row in results.get("baselines", {}).items():
+        if "seeds" in row["strict"]:
+            found[name] = [row[protocol]["seeds"] for protocol in ("strict", "floating")]
+    goals = {recipe: " Goals, with three seeds: 0.85 and 0.90."}
+    return [
+        f"Mean of {len(strict)} seeds of {name}: strict F1 {np.mean(strict):.3f}, floating F1 {np.mean(floating):.3f}."
+        f"{goals.get(name, '')}\n"
+        for name, (strict, floating) in found.items()
+    ]
+
+
+def _differences(results: dict[str, Any]) -> list[str]:
+    """How the shipped network's F1 differs from each baseline's."""
+    lines = []
+    for name, row in results.get("baselines", {}).items():
+        counts = [
+            {scene: np.array(four) for scene, four in one["strict"]["scenes"].items()}
+            for one in (results["network"], row)
+        ]
+        low, high = difference(*counts)
+        lines.append(f"- F1 of the shipped network less that of {name}: [{low:+.3f}, {high:+.3f}] over the same draws.")
+    return lines
 
 
 def _classes(network: dict[str, Any]) -> str:
