@@ -181,7 +181,7 @@ def test_a_handful_of_corrections_removes_a_scenes_false_detections_and_keeps_th
     after = probabilities(model, known)
     # Thresholds stay those of the start, so this is what the mask shows.
     still, kept = detections(after, known, threshold)
-    assert len(still) <= 1
+    assert len(still) <= len(wrong) // 8
     assert len(kept) >= len(true) - 1
     assert f1(after, known, threshold) >= f1(before, known, threshold) - 0.02
 
