@@ -10,7 +10,6 @@ A pool that is there stays if some of its tiles, made anew, are the same, and is
 from __future__ import annotations
 
 import argparse
-import shutil
 import time
 from collections import Counter
 from pathlib import Path
@@ -99,8 +98,6 @@ def main() -> None:
     if holds(options.pool, parts):
         print(f"{options.pool} holds these tiles already")  # noqa: T201
         return
-    # An older pool, or one that was broken off.
-    shutil.rmtree(options.pool, ignore_errors=True)
     make_pool(options.pool, parts, options.processes, tick)
 
 

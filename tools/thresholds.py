@@ -148,7 +148,7 @@ def _look(path: Path, pool: PoolTiles, textures: Path) -> tuple[Seen, float, dic
     practice = validate(
         network, source, card.classes, counts, normalisation, BATCH, temperature=temperature, reading=reading
     )
-    real, unlabelled = _real(path, temperature / card.temperature, textures, card.training["seed"] % FOLDS)
+    real, unlabelled = _real(path, temperature, textures, card.training["seed"] % FOLDS)
     seen = Seen({"debris": practice.debris, "floating": practice.floating}, real, unlabelled)
     return seen, temperature, practice.flagged
 
@@ -237,7 +237,7 @@ def _real(
 ) -> tuple[dict[str, ScoreHistogram], ScoreHistogram]:
     """Histograms of labelled pixels by protocol, and of unlabelled ones, of the images of a fold."""
     predictor = Predictor(path)
-    predictor.card = dataclasses.replace(predictor.card, temperature=predictor.card.temperature * temperature)
+    predictor.card = dataclasses.replace(predictor.card, temperature=temperature)
     labelled, unlabelled = {"debris": ScoreHistogram(), "floating": ScoreHistogram()}, ScoreHistogram()
     for number, name in enumerate(patch_names(textures)):
         patch = read_patch(textures, name, MARIDA_ORDER) if fold_of(number) == fold else None

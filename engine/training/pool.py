@@ -68,12 +68,14 @@ def make_pool(folder: Path, parts: Sequence[Part], processes: int, tick: Callabl
     """Make every tile of every part; `tick` is told the share that is done.
 
     Args:
-        folder: new or empty; holds reflectance.npy (tiles, 11, size, size), classes.npy, observed.npy, parts.json.
+        folder: holds reflectance.npy (tiles, 11, size, size), classes.npy, observed.npy and parts.json then; an older
+            pool's are replaced.
         parts: all of one size.
         processes: how many make tiles at once.
         tick: called now and then.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "parts.json").unlink(missing_ok=True)
     tasks = [(part, index) for part in parts for index in range(part.count)]
     size, total = parts[0].size, len(tasks)
     shapes = {"reflectance": (np.float16, (total, len(MARIDA_ORDER), size, size)),
@@ -112,8 +114,9 @@ def holds(folder: Path, parts: Sequence[Part], tiles: int = 3) -> bool:
     first = 0
     for part in parts:
         for number in range(min(tiles, part.count)):
-            stored = pool.stored(first + number)
-            if not all(np.array_equal(a, b) for a, b in zip(stored, _make((part, number)), strict=True)):
+            tile, made = pool.tile(first + number), _make((part, number))
+            stored = tile.reflectance.astype(np.float16), tile.classes, tile.observed
+            if not all(np.array_equal(a, b) for a, b in zip(stored, made, strict=True)):
                 return False
         first += part.count
     return True
@@ -150,11 +153,6 @@ class PoolTiles:
         """Tile number `index`."""
         reflectance, observed, classes = (array[index] for array in self._arrays)
         return Tile(reflectance.astype(np.float32), np.array(classes), np.array(observed))
-
-    def stored(self, index: int) -> tuple[Any, Any, Any]:
-        """Reflectance in float16, classes, and where data is, of tile number `index`, as `make_pool` writes them."""
-        reflectance, observed, classes = (array[index] for array in self._arrays)
-        return reflectance, classes, observed
 
     def tensors(self, device: torch.device) -> list[torch.Tensor]:
         """All of its reflectance (float16), observed and classes; mapped into memory on a CPU, copied to a GPU."""

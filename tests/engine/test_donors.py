@@ -122,3 +122,24 @@ def test_a_pool_is_told_from_one_that_was_made_otherwise(tmp_path: Path):
     assert not holds(folder, [replace(parts[0], seed=4)])
     (folder / "parts.json").unlink()
     assert not holds(folder, parts), "one that was broken off"
+
+
+def test_a_pool_that_is_made_anew_takes_no_other_file_away(tmp_path: Path):
+    parts = [Part(name="a", count=2, size=32, seed=3, options=SceneOptions())]
+    (tmp_path / "notes.txt").write_text("mine")
+    for seed in (3, 4):
+        make_pool(tmp_path, [replace(parts[0], seed=seed)], 1, lambda share: None)
+    assert holds(tmp_path, [replace(parts[0], seed=4)])
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_pool_that_was_broken_off_while_made_anew_is_not_complete(tmp_path: Path):
+    parts = [Part(name="a", count=2, size=32, seed=3, options=SceneOptions())]
+    make_pool(tmp_path, parts, 1, lambda share: None)
+
+    def stop(_: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_pool(tmp_path, parts, 1, stop)
+    assert not holds(tmp_path, parts)
