@@ -41,6 +41,8 @@ class Patch:
     """Whether `spectra` is added to what is there, rather than mixed with it."""
     measured: bool = True
     """Whether its spectra are those of whole labelled pixels, which a 20 m cell takes over, rather than mixed here."""
+    hideable: bool = True
+    """Whether water as bright as the matter itself hides its excess: what floats in it, but no ship."""
 
 
 @dataclass(eq=False)
@@ -70,7 +72,7 @@ class Canvas:
         if not on_land:
             fraction = np.where(self.classes[rows, cols] == LAND, 0, fraction)
         spectra = np.moveaxis(patch.spectra[inside], -1, 0)
-        self.mix(rows, cols, fraction, spectra, patch.classes[inside], patch.excess, patch.measured)
+        self.mix(rows, cols, fraction, spectra, patch.classes[inside], patch.excess, patch.measured, patch.hideable)
 
     def mix(
         self,
@@ -79,18 +81,20 @@ class Canvas:
         fraction: Array,
         spectra: Array,
         classes: npt.NDArray[np.uint8],
-        excess: bool | npt.NDArray[np.bool_] = False,
+        excess: bool = False,
         measured: bool = True,
+        hideable: bool | npt.NDArray[np.bool_] = True,
     ) -> None:
         """Mix `spectra` (11, height, width) into a part of the canvas by `fraction` (height, width).
 
-        Where `excess`, `spectra` is above that of the water there, and is added by `fraction`.
+        Where `excess`, `spectra` is above that of the water there, and is added by `fraction`; bright water hides it
+        where it is `hideable`.
         """
         if self.closed is not None:
             fraction = np.where(self.closed[rows, cols], 0, fraction)
         there = self.reflectance[:, rows, cols]
         # On water as bright as the matter itself nobody would see it, nor label it.
-        hidden = np.broadcast_to(excess, fraction.shape) & (there[INFRARED] > BRIGHT_WATER)
+        hidden = np.bool_(excess) & hideable & (there[INFRARED] > BRIGHT_WATER)
         fraction = np.where(hidden, 0, fraction)
         there += fraction * (spectra - np.where(excess, 0, there))
         np.maximum(there, LOWEST, out=there, where=fraction > 0)

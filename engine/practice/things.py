@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from engine.practice.canvas import Patch
 from engine.practice.fields import Field
-from engine.practice.optics import soften
+from engine.practice.optics import blur_of, filled, soften
 from engine.practice.spectra import Conditions, spread
 from engine.practice.vessels import REACH, ship
 from engine.tiling import Window
@@ -112,15 +112,17 @@ def matter(rng: Rng, conditions: Conditions, ingredient: str) -> Patch:
     dense = present & (padded >= np.quantile(padded[present], rng.uniform(0.0, 0.85)))
     kinds = FLOATING[ingredient]
     kind, number, _ = kinds[rng.choice(len(kinds), p=[share for *_, share in kinds])]
-    spectra = conditions.draw_floating(rng, kind, number, rng.random(int(present.sum())))
-    placed = np.zeros((*padded.shape, 11), dtype=np.float32)
-    placed[present] = _ranked(rng, spectra, padded[present])
     fraction = np.where(present, np.clip(padded / padded.max(), 0, 1) * rng.uniform(0.1, 0.55), 0)
     fraction = np.where(dense, 1, fraction).astype(np.float32)
+    blur = blur_of(rng)
+    chance = rng.random(int(present.sum()))
+    spectra = conditions.draw_floating(rng, kind, number, chance, filled(fraction, dense, blur))
+    placed = np.zeros((*padded.shape, 11), dtype=np.float32)
+    placed[present] = _ranked(rng, spectra, padded[present])
     _halo(rng, fraction, placed, present)
     middle = [-(side // 2) for side in padded.shape]
     classes = np.where(dense, number, 0).astype(np.uint8)
-    return soften(rng, Patch(middle[0], middle[1], fraction, placed, classes, excess=True))
+    return soften(Patch(middle[0], middle[1], fraction, placed, classes, excess=True), blur)
 
 
 def _ranked(rng: Rng, spectra: Array, strength: Array) -> Array:
@@ -171,7 +173,7 @@ def _lather(rng: Rng, conditions: Conditions, strength: Array, number: int) -> P
     spectra[strength > 0] -= conditions.water
     fraction = np.where(dense, 1, 0.5 * relative).astype(np.float32)
     classes = np.where(dense, number, 0).astype(np.uint8)
-    return soften(rng, Patch(-(height // 2), -(width // 2), fraction, spectra, classes, excess=True))
+    return soften(Patch(-(height // 2), -(width // 2), fraction, spectra, classes, excess=True), blur_of(rng))
 
 
 Maker = Callable[[Rng, Conditions], Patch]
