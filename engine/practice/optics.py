@@ -43,7 +43,7 @@ def gain_of(before: npt.NDArray[np.float32], after: npt.NDArray[np.float32]) -> 
 def filled(cover: npt.NDArray[np.float32], own: npt.NDArray[np.bool_], blur: float) -> float:
     """How much of their 20 m cells the pixels `own` fill, of what would make the cells as bright as they are.
 
-    About 0.4 for a single pixel, 1 for a wide mat: so much weaker are 20 m bands than they would be of a mat.
+    About 0.35 for a single pixel, 1 for a wide mat: so much weaker are 20 m bands than they would be of a mat.
 
     Args:
         cover: (height, width), how much of a pixel is covered.
