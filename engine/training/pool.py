@@ -115,7 +115,7 @@ def holds(folder: Path, parts: Sequence[Part], tiles: int = 3) -> bool:
     for part in parts:
         for number in range(min(tiles, part.count)):
             tile, made = pool.tile(first + number), _make((part, number))
-            stored = tile.reflectance.astype(np.float16), tile.classes, tile.observed
+            stored: tuple[npt.NDArray[Any], ...] = tile.reflectance.astype(np.float16), tile.classes, tile.observed
             if not all(np.array_equal(a, b) for a, b in zip(stored, made, strict=True)):
                 return False
         first += part.count
