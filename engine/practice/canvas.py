@@ -102,7 +102,7 @@ class Canvas:
         taken = (classes > 0) & (fraction > 0)
         labels[taken] = classes[taken]
         labels[~taken & (fraction > 0.08)] = NO_LABEL
-        own[taken] = measured
+        own[taken] = measured & ~np.isin(classes[taken], WATER_CLASSES)
         own[~taken & (fraction > 0.5)] = False
 
 

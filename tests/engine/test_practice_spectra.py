@@ -72,6 +72,26 @@ def test_single_points_of_debris_are_as_weak_in_20_m_bands_as_real_ones():
     assert 0.35 < _weakness(np.concatenate(spectra)) < 0.6
 
 
+def test_half_of_the_groups_of_debris_have_a_faint_rim_of_mixed_water():
+    rims = 0
+    for seed in range(60):
+        patch = matter(np.random.default_rng(seed), choose_conditions(seed), "debris")
+        light, rim, own = patch.spectra[..., B8], patch.classes == 15, patch.classes == 1
+        rims += bool(rim.any())
+        assert not rim.any() or light[rim].max() < 0.4 * light[own].mean()
+    assert 20 <= rims <= 40
+    assert not (matter(np.random.default_rng(1), choose_conditions(1), "sargassum").classes == 15).any()
+
+
+def test_a_rim_of_mixed_water_leaves_its_20_m_cell_to_the_debris():
+    canvas, one = _sea(2), np.zeros((2, 2), dtype=np.float32)
+    one[0] = 1
+    classes = np.array([[1, 15], [0, 0]], dtype=np.uint8)
+    canvas.paint(Patch(0, 0, one, np.full((2, 2, 11), 0.05, dtype=np.float32), classes, excess=True))
+    assert canvas.classes[0].tolist() == [1, 15]
+    assert canvas.own.tolist() == [[True, False], [False, False]]
+
+
 def test_a_signature_is_kept_as_its_excess_over_the_water():
     here = choose_conditions(11, ("4-9-16_16PCC",))
     brighter = Conditions(here.scene, here.seed, here.water + np.float32(0.02))
