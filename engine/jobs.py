@@ -121,7 +121,8 @@ class EvaluateRequest:
     label_layer: str | None = option(None, text="layer of a vector file with several")
     label_field: str | None = option(None, text="field of the polygons that holds the class number")
     crs: tuple[str, ...] = option(
-        (), text="the CRS of each raster (EPSG:32630, WKT), empty where the file's own holds; none: all files' own"
+        (),
+        text="the CRS of each raster, as EPSG:32630 (in JSON also WKT, or empty for the file's own); none: the files'",
     )
     label_crs: tuple[str, ...] = option((), text="the same for the labels: one for each of them")
     bands: str | None = option(None, text="band numbers of the rasters, as B1=1,B2=2,…; else by name")
