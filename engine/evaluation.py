@@ -16,16 +16,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engine.bands import parse_mapping
 from engine.errors import DataError
 from engine.jobs import EvaluateRequest, EvaluateResult
-from engine.labels import LabelSource, labels_on_grid, patch_windows, scene_names
+from engine.labelled import open_labelled
+from engine.labels import patch_windows, scene_names
 from engine.marida import LabelledPatch, patch_names, read_patch
 from engine.metrics import ScoreHistogram, Scores, bootstrap_f1
 from engine.monitor import Monitor, silent
 from engine.practice.job import CLASS_NAMES
 from engine.prediction import Predictor
-from engine.raster import gdal_settings, open_scene
+from engine.raster import gdal_settings
 from engine.tiling import Window
 
 __all__ = ["POSITIVE", "ScoredPatch", "evaluate", "marked", "score_patches", "score_rasters"]
@@ -115,18 +115,12 @@ def score_patches(
 
 def score_rasters(request: EvaluateRequest, predictor: Predictor, monitor: Monitor = silent) -> Iterator[ScoredPatch]:
     """Predict where rasters have labels, in patches of 256 pixels with what lies around them."""
-    mapping = parse_mapping(request.bands) if request.bands else None
     names = scene_names(request.rasters)
-    for number, path in enumerate(request.rasters):
-        labelled = request.labels[number if len(request.labels) > 1 else 0]
-        with open_scene(
-            path, predictor.card.bands, mapping=mapping, scale=request.scale, offset=request.offset
-        ) as scene:
-            source = LabelSource(labelled, request.label_field, request.label_layer)
-            labels = labels_on_grid(source, scene.grid)
+    for number, name in enumerate(names):
+        with open_labelled(request, number, predictor.card.bands) as (scene, labels):
             windows = patch_windows(labels, SIDE)
             for done, window in enumerate(windows):
-                monitor((number + done / len(windows)) / len(request.rasters), f"Raster {number + 1}, patch {done + 1}")
+                monitor((number + done / len(windows)) / len(names), f"Raster {number + 1}, patch {done + 1}")
                 # The network sees what lies around, as it does in Detect.
                 top, left = min(MARGIN, window.row), min(MARGIN, window.col)
                 around = Window(window.row - top, window.col - left, SIDE + top + MARGIN, SIDE + left + MARGIN)
@@ -137,8 +131,8 @@ def score_rasters(request: EvaluateRequest, predictor: Predictor, monitor: Monit
                 classes = np.pad(part, [(0, SIDE - part.shape[0]), (0, SIDE - part.shape[1])])
                 seen = observed[inner]
                 classes = np.where(seen, classes, 0).astype(np.uint8)
-                name = f"{names[number]}+{window.row}+{window.col}"
-                patch = LabelledPatch(name, names[number], reflectance[inner], seen, classes, np.zeros_like(classes))
+                patch_name = f"{name}+{window.row}+{window.col}"
+                patch = LabelledPatch(patch_name, name, reflectance[inner], seen, classes, np.zeros_like(classes))
                 yield ScoredPatch(patch, probability[inner])
 
 

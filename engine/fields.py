@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.errors import RequestError
 
-__all__ = ["DEVICES", "check_labels", "check_positive", "choice", "option", "within"]
+__all__ = ["DEVICES", "check_crs", "check_labels", "check_positive", "choice", "option", "within"]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -36,6 +36,14 @@ def check_labels(rasters: tuple[str, ...], labels: tuple[str, ...]) -> None:
         raise RequestError(
             f"There are {len(rasters)} raster(s) and {len(labels)} label source(s): give one class raster for each, or "
             "one polygon layer for all."
+        )
+
+
+def check_crs(name: str, given: tuple[str, ...], files: tuple[str, ...]) -> None:
+    """Refuse CRSs of which it is not clear which file each is of; none at all leave all files their own."""
+    if given and len(given) != len(files):
+        raise RequestError(
+            f"{name} names {len(given)} CRS(s) for {len(files)} file(s): give one for each, in the files' order."
         )
 
 

@@ -27,7 +27,7 @@ from rasterio.features import rasterize
 from rasterio.vrt import WarpedVRT
 
 from engine.errors import DataError
-from engine.raster import Grid
+from engine.raster import UNPLACED, Grid, transform_of
 from engine.tiling import Window
 
 __all__ = [
@@ -48,6 +48,8 @@ class LabelSource:
     path: str
     field: str | None = None
     layer: str | None = None
+    crs: rasterio.crs.CRS | None = None
+    """Where another than the file's is meant, or the file has none."""
 
 
 def labels_on_grid(source: LabelSource, grid: Grid) -> npt.NDArray[np.uint8]:
@@ -58,7 +60,7 @@ def labels_on_grid(source: LabelSource, grid: Grid) -> npt.NDArray[np.uint8]:
     """
     try:
         with rasterio.open(source.path) as dataset:
-            labels = _from_raster(dataset, grid)
+            labels = _from_raster(dataset, source.crs or dataset.crs, grid)
     except RasterioError:
         labels = _from_polygons(source, grid)
     if not labels.any():
@@ -66,17 +68,19 @@ def labels_on_grid(source: LabelSource, grid: Grid) -> npt.NDArray[np.uint8]:
     return labels
 
 
-def _from_raster(dataset: rasterio.DatasetReader, grid: Grid) -> npt.NDArray[np.uint8]:
-    if dataset.crs is None or grid.crs is None:
+def _from_raster(dataset: rasterio.DatasetReader, crs: rasterio.crs.CRS | None, grid: Grid) -> npt.NDArray[np.uint8]:
+    # A CRS alone is no place: people set one, or QGIS does by itself, for rasters that have only pixels.
+    if crs is None or grid.crs is None or UNPLACED in (grid.transform, transform_of(dataset)):
         if (dataset.height, dataset.width) != (grid.height, grid.width):
             raise DataError(
                 f"{dataset.name} is {dataset.height} x {dataset.width} pixels and the raster "
-                f"{grid.height} x {grid.width}; without a CRS they must be of the same size."
+                f"{grid.height} x {grid.width}; without a CRS and a place they must be of the same size."
             )
         classes = dataset.read(1)
     else:
         with WarpedVRT(
             dataset,
+            src_crs=crs,
             crs=grid.crs,
             transform=grid.transform,
             height=grid.height,
@@ -92,8 +96,9 @@ def _from_raster(dataset: rasterio.DatasetReader, grid: Grid) -> npt.NDArray[np.
 
 def _from_polygons(source: LabelSource, grid: Grid) -> npt.NDArray[np.uint8]:
     meta, geometry, values = _read_vector(source)
-    if meta["crs"] and grid.crs:
-        geometry = _reprojected(geometry, CRS.from_user_input(meta["crs"]), CRS.from_wkt(grid.crs.to_wkt()))
+    crs = source.crs.to_wkt() if source.crs else meta["crs"]
+    if crs and grid.crs:
+        geometry = _reprojected(geometry, CRS.from_user_input(crs), CRS.from_wkt(grid.crs.to_wkt()))
     classes = checked_classes(source.path, np.nan_to_num(np.asarray(values, dtype=float)))
     # Later polygons win, as they lie on top in QGIS; only pixels whose centre lies inside are labelled.
     shapes = [

@@ -31,10 +31,12 @@ from engine.errors import BandError, RasterError
 from engine.reflectance import Scaling, choose_scaling
 from engine.tiling import Window
 
-__all__ = ["Grid", "Scene", "gdal_settings", "open_scene", "scene_name", "transform_of"]
+__all__ = ["UNPLACED", "Grid", "Scene", "gdal_settings", "open_scene", "scene_name", "transform_of"]
 
 log = logging.getLogger(__name__)
 
+UNPLACED = Affine(1, 0, 0, 0, -1, 0)
+"""Of rasters without a place: rows go down from 0, as QGIS draws them."""
 CACHE_BYTES = 256 * 1024**2
 SAMPLE_PIXELS = 256
 
@@ -281,8 +283,8 @@ def _check_grid(path: str, transform: Affine) -> None:
 
 
 def transform_of(dataset: rasterio.DatasetReader) -> Affine:
-    """The dataset's transform; rows go down from 0 where it has none, as QGIS draws such a raster."""
-    return Affine(1, 0, 0, 0, -1, 0) if dataset.transform.is_identity else dataset.transform
+    """The dataset's transform; `UNPLACED` where it has none."""
+    return UNPLACED if dataset.transform.is_identity else dataset.transform
 
 
 def _grid(dataset: rasterio.DatasetReader, crs: CRS | None) -> Grid:

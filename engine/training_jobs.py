@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import RequestError
-from engine.fields import DEVICES, check_labels, check_positive, choice, option, within
+from engine.fields import DEVICES, check_crs, check_labels, check_positive, choice, option, within
 
 __all__ = ["SOURCES", "InspectRequest", "InspectResult", "TrainRequest", "TrainResult"]
 
@@ -25,6 +25,11 @@ class InspectRequest:
     labels: tuple[str, ...] = option((), text="a class raster for each raster, or one polygon layer for all")
     label_layer: str | None = option(None, text="layer of a vector file with several")
     label_field: str | None = option(None, text="field of the polygons that holds the class number")
+    crs: tuple[str, ...] = option(
+        (),
+        text="the CRS of each raster, as EPSG:32630 (in JSON also WKT, or empty for the file's own); none: the files'",
+    )
+    label_crs: tuple[str, ...] = option((), text="the same for the labels: one for each of them")
     bands: str | None = option(None, text="band numbers of the rasters, as B1=1,B2=2,…; else by name")
     scale: float | None = option(None, text="reflectance = stored number x scale + offset; else from the file")
     offset: float | None = option(None, text="see scale")
@@ -45,6 +50,8 @@ class InspectRequest:
             raise RequestError("Name the rasters to train on (rasters) and their labels (labels).")
         if self.source == "rasters":
             check_labels(self.rasters, self.labels)
+            check_crs("crs", self.crs, self.rasters)
+            check_crs("label_crs", self.label_crs, self.labels)
         if bool(self.train_split) != bool(self.validation_split):
             raise RequestError("Give both lists, train_split and validation_split, or none: then scenes are split.")
         check_positive(self.positive_classes)

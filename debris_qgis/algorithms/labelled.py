@@ -21,6 +21,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QCoreApplication
 
 from ..compat import ANY_LAYERS, DOUBLE, FOLDER, NUMERIC_FIELD, POLYGON_GEOMETRY, RASTERS
+from .layer_crs import each_crs_for_engine
 from .polygon_files import PolygonFileError, polygon_file
 
 CLASS_LIST = re.compile(r"\s*\d+\s*([,;\s]\s*\d+\s*)*")
@@ -173,6 +174,8 @@ def sources_of(rasters, labels, field, folder=None) -> dict:
     return {
         "rasters": [raster_path(layer) for layer in rasters],
         "labels": [path for path, _ in found],
+        "crs": each_crs_for_engine(rasters),
+        "label_crs": each_crs_for_engine(labels),
         "label_layer": found[0][1],
         "label_field": field if isinstance(labels[0], QgsVectorLayer) else None,
     }

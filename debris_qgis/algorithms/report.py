@@ -24,10 +24,11 @@ from ..results.provenance import card_of
 from ..results.report_content import content
 from ..results.report_layers import layers_for
 from ..results.report_page import page
-from ..results.report_sheet import draw
+from ..results.report_sheet import PlaceError, draw
 from ..results.scene_files import drawable
 from ..results.selection import CHOICES, select
 from ..results.severity import DEFAULT, Level, stored_levels
+from .layer_crs import crs_set_by_hand
 from .run_inputs import ResultsAlgorithm
 
 HELP = """<p>Makes a report to hand on, as PDF and as an HTML page: a map with legend, scale bar, north arrow and
@@ -95,7 +96,7 @@ class ReportAlgorithm(ResultsAlgorithm):
             raise QgsProcessingException(
                 self.tr("This is no table of detections: choose what Detect Marine Debris wrote.")
             )
-        mask = self._raster(parameters, "MASK", context)
+        mask, mask_crs = self._raster(parameters, "MASK", context)
         areas = self.mask_areas(mask) if mask else None
         provenance = self.provenance(source, [mask] if mask else [], feedback)
         selection = select(
@@ -104,30 +105,38 @@ class ReportAlgorithm(ResultsAlgorithm):
         card = card_of(provenance.model_sha256, self.parameterAsFile(parameters, "MODEL", context))
         levels = _levels(self.parameterAsString(parameters, "SEVERITY", context))
         words = content(selection, provenance, areas, card, levels, self.parameterAsInt(parameters, "ROWS", context))
-        scene = self._scene(parameters, context, provenance, feedback)
+        scene, scene_crs = self._scene(parameters, context, provenance, feedback)
         feedback.setProgress(20)
         # A project of its own: the person's is not touched, and the layers go with it.
         project = QgsProject()
-        layers = layers_for(
-            selection, scene, mask, areas.pixels if areas else {}, [entry.feature for entry in words.entries]
-        )
+        numbered = [entry.feature for entry in words.entries]
+        pixels = areas.pixels if areas else {}
+        layers = layers_for(selection, scene, mask, pixels, numbered, scene_crs, mask_crs)
         project.addMapLayers(layers.all(), False)
-        report = draw(words, layers, project)
+        try:
+            report = draw(words, layers, project)
+        except PlaceError as error:
+            # The exception keeps this frame and so the project, whose layers would outlive QGIS.
+            project.clear()
+            raise QgsProcessingException(str(error)) from error
         feedback.setProgress(50)
         self._write(targets, words, report, feedback)
         return {"COUNT": len(selection.features), **{name: path for name, path in targets.items() if path}}
 
-    def _raster(self, parameters, name, context) -> str:
+    def _raster(self, parameters, name, context):
+        """Path of a raster, or an empty text; and the CRS that a person has set for it, or None."""
         layer = self.parameterAsRasterLayer(parameters, name, context)
         if layer is None and parameters.get(name):
             raise QgsProcessingException(self.invalidRasterError(parameters, name))
-        return "" if layer is None else layer.source()
+        return ("", None) if layer is None else (layer.source(), crs_set_by_hand(layer))
 
-    def _scene(self, parameters, context, provenance, feedback) -> str:
-        scene = self._raster(parameters, "SCENE", context) or drawable(provenance.input)
+    def _scene(self, parameters, context, provenance, feedback):
+        """The same of the scene; where none is named, of the one that was searched."""
+        scene, crs = self._raster(parameters, "SCENE", context)
+        scene = scene or drawable(provenance.input)
         if not scene:
             feedback.pushWarning(self.tr("The scene is not at hand: the map shows the results without it."))
-        return scene
+        return scene, crs
 
     def _write(self, targets, words, report, feedback) -> None:
         """Each file complete before it stands under its name."""

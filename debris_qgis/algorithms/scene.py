@@ -18,6 +18,7 @@ from qgis.core import (
 from ..about import version
 from ..compat import DOUBLE, FILE, INTEGER, POLYGONS, RASTERS
 from .base import EngineAlgorithm
+from .layer_crs import crs_for_engine
 from .polygon_files import PolygonFileError, polygon_file
 
 LEVELS = ("auto", "L1C", "L2A", "Rayleigh-corrected")
@@ -128,7 +129,7 @@ class SceneAlgorithm(EngineAlgorithm):
         corners = [extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum()]
         self._scene = {
             "input": self._input(layer) if layer else None,
-            "crs": _crs_set_by_hand(layer) if layer else None,
+            "crs": crs_for_engine(layer) if layer else None,
             "product": _product(product),
             "extent": None if extent.isNull() else corners,
             "extent_crs": crs.toWkt() if product and crs.isValid() and not extent.isNull() else None,
@@ -198,14 +199,6 @@ class SceneAlgorithm(EngineAlgorithm):
 def square_km(value):
     """An area in m² as text."""
     return "unknown" if value is None else f"{value / 1e6:,.3f} km²"
-
-
-def _crs_set_by_hand(layer):
-    """The CRS that a person has given to a raster and its file does not know, else None."""
-    crs = layer.crs()
-    if not crs.isValid() or crs == layer.dataProvider().crs():
-        return None
-    return crs.authid() if crs.authid().startswith("EPSG:") else crs.toWkt()
 
 
 def without_folder(parameters):

@@ -1,10 +1,12 @@
 """The layers that a report's maps show: the scene, the mask's values that occur, detections as spots and outlines."""
 
 from dataclasses import dataclass
+from math import isclose
 from typing import Dict, List, Optional, Sequence
 
 from qgis.core import (
     NULL,
+    QgsCoordinateReferenceSystem,
     QgsFeature,
     QgsField,
     QgsFillSymbol,
@@ -28,7 +30,7 @@ from ..compat import REAL, TEXT
 from .areas import CLOUD, DEBRIS, FLOATING, LAND, NO_DATA
 from .quiet import raster_layer
 from .scene_image import colour_layer, fdi_layer
-from .selection import Selection
+from .selection import Selection, has_place
 from .sheet import font, text_format
 
 MASK_CLASSES = {
@@ -54,6 +56,8 @@ class Layers:
     spots: QgsVectorLayer
     outlines: QgsVectorLayer
     extent: QgsRectangle
+    crs: QgsCoordinateReferenceSystem
+    """Of the extent, and of all maps; layers of another are brought into it."""
 
     def all(self) -> List[QgsMapLayer]:
         """Those that there are."""
@@ -74,7 +78,13 @@ class Layers:
 
 
 def layers_for(
-    selection: Selection, scene: str, mask: str, pixels: Dict[int, int], numbered: Sequence[QgsFeature]
+    selection: Selection,
+    scene: str,
+    mask: str,
+    pixels: Dict[int, int],
+    numbered: Sequence[QgsFeature],
+    scene_crs: Optional[QgsCoordinateReferenceSystem] = None,
+    mask_crs: Optional[QgsCoordinateReferenceSystem] = None,
 ) -> Layers:
     """Make the layers.
 
@@ -84,21 +94,51 @@ def layers_for(
         mask: path of the mask, or an empty text.
         pixels: how often each value occurs in the mask.
         numbered: the detections of the table, in its order.
+        scene_crs: of the scene where a person has set it; None where it is its file's, or the one that Detect took.
+        mask_crs: of the mask where a person has set it.
     """
+    classes = mask_layer(mask, pixels) if mask else None
+    _set_crs([classes], mask_crs)
     colour = colour_layer(scene, "Colour image", mask or None) if scene else None
     ground = colour_layer(scene, "Grey image", mask or None, grey=True) if scene else None
-    classes = mask_layer(mask, pixels) if mask else None
+    crs = scene_crs or _searched_in(colour, classes)
+    fdi = fdi_layer(scene, "Floating Debris Index", mask or None, crs) if scene else None
+    _set_crs([colour, ground, fdi], crs)
     outlines, spots = _outlines(selection), _spots(selection, numbered)
-    basis = next((layer for layer in (classes, colour) if layer is not None), outlines)
+    bases = [layer for layer in (classes, colour, outlines) if layer is not None]
     return Layers(
         colour=colour,
         ground=ground,
-        fdi=fdi_layer(scene, "Floating Debris Index", mask or None) if scene else None,
+        fdi=fdi,
         mask=classes,
         spots=spots,
         outlines=outlines,
-        extent=basis.extent(),
+        extent=bases[0].extent(),
+        crs=next((layer.crs() for layer in bases if has_place(layer.crs())), bases[0].crs()),
     )
+
+
+def _set_crs(layers: Sequence[Optional[QgsRasterLayer]], crs: Optional[QgsCoordinateReferenceSystem]) -> None:
+    """Let a CRS hold for layers whose file says another, or none."""
+    for layer in layers:
+        if layer is not None and crs is not None:
+            layer.setCrs(crs)
+
+
+def _searched_in(scene: Optional[QgsRasterLayer], mask: Optional[QgsRasterLayer]):
+    """The CRS that Detect took for a scene, whose file may say another; None where that cannot be told.
+
+    It is the mask's, as long as that lies on the scene's own pixels: of a mask that was warped since, it is not.
+    """
+    if scene is None or mask is None or not mask.crs().isValid():
+        return None
+    across, up = scene.rasterUnitsPerPixelX(), scene.rasterUnitsPerPixelY()
+    whole, part = scene.extent(), mask.extent()
+    sides = (part.xMinimum() - whole.xMinimum()) / across, (part.yMinimum() - whole.yMinimum()) / up
+    same_size = isclose(mask.rasterUnitsPerPixelX(), across) and isclose(mask.rasterUnitsPerPixelY(), up)
+    aligned = all(abs(side - round(side)) < 1e-3 for side in sides)
+    inside = whole.buffered(1e-3 * across).contains(part)
+    return mask.crs() if same_size and aligned and inside else None
 
 
 def mask_layer(path: str, pixels: Dict[int, int]) -> Optional[QgsRasterLayer]:

@@ -1,9 +1,17 @@
 """The printed report: map and figures first, the largest detections with close-ups, then how it was made."""
 
 from dataclasses import dataclass, field
-from typing import List, Tuple
+from typing import List, Sequence, Tuple
 
-from qgis.core import QgsCoordinateReferenceSystem, QgsProject, QgsRectangle
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsCoordinateTransform,
+    QgsCoordinateTransformContext,
+    QgsCsException,
+    QgsGeometry,
+    QgsProject,
+    QgsRectangle,
+)
 from qgis.PyQt.QtCore import QRectF
 
 from .lengths import axis_units_per_metre
@@ -20,6 +28,10 @@ SURROUNDINGS = 2.5
 SMALLEST_CLOSE_UP_M = 600.0
 
 
+class PlaceError(RuntimeError):
+    """Detections and map cannot be laid over each other; the message says why."""
+
+
 @dataclass
 class Report:
     """The sheet, and which of its parts are pictures of a page for the web: page number and frame."""
@@ -30,14 +42,19 @@ class Report:
 
 
 def draw(content: Content, layers: Layers, project: QgsProject) -> Report:
-    """Lay out the report; its layers belong to `project`."""
+    """Lay out the report; its layers belong to `project`.
+
+    Raises:
+        PlaceError: the detections cannot be brought into the CRS of the maps.
+    """
+    # First of all: what cannot be shown is said before anything is laid out.
+    places = [_place(entry, layers) for entry in content.entries]
     report = Report(Sheet(project))
-    crs = layers.main()[-1].crs()
     end = _head(report.sheet, content)
-    end = _main_map(report, layers, crs, end)
+    end = _main_map(report, layers, end)
     end = _first_page_texts(report.sheet, content, end)
     if content.entries:
-        end = _table(report, content.entries, layers, crs)
+        end = _table(report, content.entries, places, layers)
     _made(report.sheet, content, end)
     _feet(report.sheet, content)
     return report
@@ -56,12 +73,12 @@ def _head(sheet: Sheet, content: Content) -> float:
     return y + 15 + 4
 
 
-def _main_map(report: Report, layers: Layers, crs: QgsCoordinateReferenceSystem, y: float) -> float:
+def _main_map(report: Report, layers: Layers, y: float) -> float:
     sheet, extent = report.sheet, layers.extent
     ratio = extent.height() / extent.width() if extent.width() else 1.0
     height = min(max(WIDTH * ratio * 1.02, SMALLEST_MAP), LARGEST_MAP)
     frame = QRectF(MARGIN, y, WIDTH, height)
-    shown = sheet.map(layers.main(), extent, crs, frame)
+    shown = sheet.map(layers.main(), extent, layers.crs, frame)
     below = y + height + 2
     named = [layer for layer in (layers.spots, layers.mask) if layer is not None]
     end = max(sheet.legend(shown, named, MARGIN, below, 2) + 1, below + SMALLEST_LEGEND)
@@ -82,7 +99,7 @@ def _first_page_texts(sheet: Sheet, content: Content, y: float) -> float:
     return y
 
 
-def _table(report: Report, entries: Tuple[Entry, ...], layers: Layers, crs: QgsCoordinateReferenceSystem) -> float:
+def _table(report: Report, entries: Tuple[Entry, ...], places: Sequence[QgsRectangle], layers: Layers) -> float:
     sheet = report.sheet
     sheet.new_page()
     y = sheet.text("The largest detections", MARGIN, MARGIN, WIDTH, 13, bold=True) + 1
@@ -91,28 +108,52 @@ def _table(report: Report, entries: Tuple[Entry, ...], layers: Layers, crs: QgsC
         "matter); the outline is what the model marked."
     )
     y = sheet.text(explained, MARGIN, y, WIDTH, 8.5, colour="#4d4d4d") + 3
-    for entry in entries:
+    for entry, place in zip(entries, places):
         if y + _row_height(entry, layers) > BOTTOM:
             sheet.new_page()
             y = MARGIN
-        report.close_ups.append(_row(sheet, entry, layers, crs, y))
+        report.close_ups.append(_row(sheet, entry, place, layers, y))
         y += _row_height(entry, layers) + 6
     return y
 
 
-def _row(sheet, entry, layers, crs, y) -> List[Tuple[int, QRectF]]:
+def _row(sheet, entry, place, layers, y) -> List[Tuple[int, QRectF]]:
     frames, x = [], MARGIN
+    side = around(place, layers.crs)
     for shown in (layers.close_up(), layers.index()):
         if shown:
             frame = QRectF(x, y, CLOSE_UP, CLOSE_UP)
-            sheet.map(shown, around(entry.feature.geometry().boundingBox(), crs), crs, frame)
+            sheet.map(shown, side, layers.crs, frame)
             frames.append((sheet.page, frame))
             x += CLOSE_UP + 3
     below = sheet.text(entry.heading, x, y, MARGIN + WIDTH - x, 9.5, bold=True) + 1
-    side = around(entry.feature.geometry().boundingBox(), crs)
-    for line in (*entry.lines, _side(side, crs)):
+    for line in (*entry.lines, _side(side, layers.crs)):
         below = sheet.text(line, x, below, MARGIN + WIDTH - x, 8) + 0.3
     return frames
+
+
+def _place(entry: Entry, layers: Layers) -> QgsRectangle:
+    """The bounds of a detection in the CRS of the maps, which need not be its own."""
+    geometry, own = QgsGeometry(entry.feature.geometry()), layers.outlines.crs()
+    # What has no place on Earth is drawn by its numbers, as QGIS draws it.
+    if not (has_place(own) and has_place(layers.crs)):
+        return geometry.boundingBox()
+    try:
+        geometry.transform(QgsCoordinateTransform(own, layers.crs, QgsCoordinateTransformContext()))
+    except QgsCsException:
+        raise _no_way(own, layers.crs) from None
+    # Where there is no way, coordinates may also become infinite without an error.
+    if not geometry.boundingBox().isFinite():
+        raise _no_way(own, layers.crs)
+    return geometry.boundingBox()
+
+
+def _no_way(own: QgsCoordinateReferenceSystem, maps: QgsCoordinateReferenceSystem) -> PlaceError:
+    names = own.userFriendlyIdentifier(), maps.userFriendlyIdentifier()
+    return PlaceError(
+        "The detections cannot be brought from their CRS, {}, into that of the map, {}: look at the CRS of each "
+        "layer.".format(*names)
+    )
 
 
 def _row_height(entry: Entry, layers: Layers) -> float:

@@ -8,6 +8,7 @@ from osgeo import gdal
 from qgis.core import (
     QgsColorRampShader,
     QgsContrastEnhancement,
+    QgsCoordinateReferenceSystem,
     QgsMultiBandColorRenderer,
     QgsRasterDataProvider,
     QgsRasterLayer,
@@ -101,14 +102,25 @@ def colour_layer(path: str, name: str, mask: Optional[str] = None, grey: bool = 
     return layer
 
 
-def fdi_layer(path: str, name: str, mask: Optional[str] = None) -> Optional[QgsRasterLayer]:
-    """The Floating Debris Index, computed while it is drawn; None where a band is missing."""
+def fdi_layer(
+    path: str, name: str, mask: Optional[str] = None, crs: Optional[QgsCoordinateReferenceSystem] = None
+) -> Optional[QgsRasterLayer]:
+    """The Floating Debris Index, computed while it is drawn; None where a band or a CRS is missing.
+
+    Args:
+        path: the scene.
+        name: the layer's name.
+        mask: its mask, so that the stretch looks at what was observed only.
+        crs: of a scene whose file has none.
+    """
     bands = bands_of(path)
     source = raster_layer(path, "s")
     if not source.isValid() or not all(band in bands for band in FDI_BANDS):
         return None
     parameters = QgsRasterDataProvider.VirtualRasterParameters()
-    parameters.crs, parameters.extent = source.crs(), source.extent()
+    # The file's own where it has one: into another, values would be warped before they are drawn.
+    parameters.crs = source.crs() if crs is None or source.crs().isValid() else crs
+    parameters.extent = source.extent()
     parameters.width, parameters.height = source.width(), source.height()
     b6, b8, b11 = (f'"s@{bands[band]}"' for band in ("B6", "B8", "B11"))
     parameters.formula = f"{b8} - ({b6} + ({b11} - {b6}) * {FDI_SHARE:.6f})"

@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rasterio.crs import CRS
-
 from engine.bands import parse_mapping
+from engine.crs import named_crs
 from engine.errors import RequestError
 from engine.jobs import DetectRequest, PrepareRequest
 from engine.raster import Scene, open_scene
@@ -89,7 +88,7 @@ def open_source(request: DetectRequest | PrepareRequest, bands: Sequence[str]) -
     }  # fmt: skip
     if given is None:
         mapping = parse_mapping(request.bands) if request.bands else None
-        path, crs = request.input or "", _crs(request.crs)
+        path, crs = request.input or "", named_crs("crs", request.crs)
         with open_scene(path, bands, mapping=mapping, crs=crs, **options) as scene:  # type: ignore[arg-type]
             if crs is not None and crs != scene.stored_grid.crs:
                 log.info("The raster's CRS is taken to be %s, which its file does not say.", crs.to_string())
@@ -111,16 +110,6 @@ def _product_paths(request: DetectRequest | PrepareRequest) -> tuple[str, ...] |
     if request.product:
         return request.product
     return (request.input,) if request.input and is_product(request.input) else None
-
-
-def _crs(text: str | None) -> CRS | None:
-    if not text:
-        return None
-    try:
-        return CRS.from_user_input(text)
-    except ValueError as error:
-        # CRSError is one; numbers that are none raise the bare kind.
-        raise RequestError(f"crs is {text!r}, which cannot be understood ({error}): give EPSG:… or WKT.") from error
 
 
 def _at_level(product: Product, request: DetectRequest | PrepareRequest) -> Product:

@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from engine.bands import parse_mapping
 from engine.errors import DataError
-from engine.labels import LabelSource, labels_on_grid, patch_windows, scene_names, split_by_blocks
+from engine.labelled import open_labelled
+from engine.labels import patch_windows, scene_names, split_by_blocks
 from engine.monitor import Monitor
-from engine.raster import open_scene
 from engine.tiling import Window
 from engine.training.patches import Patch, PatchTiles, cut, split_by_scene
 from engine.training_jobs import InspectRequest
@@ -41,11 +40,9 @@ def read_rasters(request: InspectRequest, bands: tuple[str, ...], monitor: Monit
     """
     rasters = []
     scenes = scene_names(request.rasters)
-    for number, path in enumerate(request.rasters):
-        monitor(number / len(request.rasters), f"Reading raster {number + 1} of {len(request.rasters)}")
-        source = request.labels[number if len(request.labels) > 1 else 0]
-        labels = LabelSource(source, request.label_field, request.label_layer)
-        rasters.append(_read(request, path, scenes[number], labels, bands))
+    for number, scene_name in enumerate(scenes):
+        monitor(number / len(scenes), f"Reading raster {number + 1} of {len(scenes)}")
+        rasters.append(_read(request, number, scene_name, bands))
     if not any(raster.patches for raster in rasters):
         raise DataError("The labels lie only where the rasters hold no data: look at both in QGIS.")
     return rasters
@@ -88,12 +85,9 @@ def _by_blocks(request: InspectRequest, raster: LabelledRaster) -> tuple[list[Pa
     return first or ([], [])
 
 
-def _read(
-    request: InspectRequest, path: str, scene_name: str, source: LabelSource, bands: tuple[str, ...]
-) -> LabelledRaster:
-    mapping = parse_mapping(request.bands) if request.bands else None
-    with open_scene(path, bands, mapping=mapping, scale=request.scale, offset=request.offset) as scene:
-        labels = labels_on_grid(source, scene.grid)
+def _read(request: InspectRequest, number: int, scene_name: str, bands: tuple[str, ...]) -> LabelledRaster:
+    path = request.rasters[number]
+    with open_labelled(request, number, bands) as (scene, labels):
         windows = patch_windows(labels, request.tile_size)
         patches = []
         for window in windows:

@@ -14,7 +14,7 @@ from pyproj import Transformer
 
 from engine.errors import DataError
 from engine.labels import LabelSource, labels_on_grid, patch_windows, split_by_blocks
-from engine.raster import Grid
+from engine.raster import UNPLACED, Grid
 from engine.tiling import Window
 
 GRID = Grid(60, 40, Affine(10, 0, 500000, 0, -10, 600000), rasterio.crs.CRS.from_epsg(32630))
@@ -74,6 +74,40 @@ def test_without_a_crs_sizes_must_agree(tmp_path: Path) -> None:
     assert labels_on_grid(_raster(tmp_path / "l.tif", array, Affine.identity(), None), grid).all()
     with pytest.raises(DataError, match="same size"):
         labels_on_grid(_raster(tmp_path / "s.tif", array[:5], Affine.identity(), None), grid)
+
+
+@pytest.mark.filterwarnings("ignore:'crs' was not provided")
+def test_a_crs_of_ones_own_holds_whatever_the_file_says(tmp_path: Path) -> None:
+    """Polygons and class rasters whose files have another CRS, or none."""
+    expected = np.zeros((40, 60), dtype=np.uint8)
+    expected[5:10, 10:20] = 1
+    meant = GRID.crs
+    transform = GRID.transform @ Affine.translation(-10, -10)
+    for number, crs in enumerate((None, "EPSG:32631")):
+        drawn = shapely.to_wkb(np.array([shapely.box(*BOXES[0])]))
+        polygons = tmp_path / f"{number}.gpkg"
+        pyogrio.raw.write(
+            polygons, drawn, [np.array([1])], fields=["class"], geometry_type="Polygon", crs=crs, driver="GPKG"
+        )
+        source = _raster(tmp_path / f"{number}.tif", np.pad(expected, 10), transform, crs)
+        for path, field in ((str(polygons), "class"), (source.path, None)):
+            np.testing.assert_array_equal(labels_on_grid(LabelSource(path, field, crs=meant), GRID), expected)
+            # It is brought to the scene's, as a file's own is.
+            other = LabelSource(path, field, crs=rasterio.crs.CRS.from_epsg(32632))
+            with pytest.raises(DataError, match="no labels where the raster is"):
+                labels_on_grid(other, GRID)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_a_crs_alone_is_no_place(tmp_path: Path) -> None:
+    """A class raster of pixels only goes with the scene's pixels, whatever CRS it was given."""
+    classes = np.zeros((40, 60), dtype=np.uint8)
+    classes[5, 6] = 1
+    source = _raster(tmp_path / "l.tif", classes, Affine.identity(), None)
+    np.testing.assert_array_equal(labels_on_grid(LabelSource(source.path, crs=GRID.crs), GRID), classes)
+    unplaced = Grid(60, 40, UNPLACED, GRID.crs)
+    placed = _raster(tmp_path / "p.tif", classes, GRID.transform, "EPSG:32630")
+    np.testing.assert_array_equal(labels_on_grid(placed, unplaced), classes)
 
 
 def test_bad_labels(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,36 @@ def test_polygons_in_another_crs_lie_where_they_were_drawn(tmp_path: Path, crs: 
         for index in range(len(part)):
             tile = part.tile(index)
             np.testing.assert_array_equal(tile.classes == 1, (tile.reflectance[7] > 0.1) & (tile.classes > 0))
+
+
+@pytest.mark.parametrize("crs", [None, "EPSG:32617"])
+def test_a_crs_of_ones_own_is_that_of_a_raster(tmp_path: Path, crs: str | None, caplog: pytest.LogCaptureFixture):
+    """What a person has set in QGIS, of a file that says none or another."""
+    raster, labels = raster_and_polygons(tmp_path)
+    right = gather(rasters(raster, labels))
+    other = tmp_path / "other.tif"
+    shutil.copy(raster, other)
+    with rasterio.open(other, "r+") as dataset:
+        dataset.crs = rasterio.crs.CRS.from_string(crs) if crs else rasterio.crs.CRS()
+    with pytest.raises(DataError, match="no labels where the raster is"):
+        gather(rasters(other, labels))
+    caplog.set_level("INFO")
+    data = gather(rasters(other, labels, crs=("EPSG:32616",)))
+    assert f"{other} is taken to have the CRS EPSG:32616" in caplog.text
+    for part in ("training", "validation"):
+        assert data.plan[part]["classes"] == right.plan[part]["classes"]
+    # One for each: an empty text leaves a file its own.
+    both = gather(rasters(raster, labels, rasters=(str(raster), str(other)), crs=("", "EPSG:32616")))
+    found = {name: right.plan["training"]["classes"][name] + right.plan["validation"]["classes"][name]
+             for name in ("Marine Debris", "Marine Water")}  # fmt: skip
+    for part in ("training", "validation"):
+        assert both.plan[part]["classes"] == found
+
+
+def test_a_crs_of_ones_own_is_that_of_labels(drawn: tuple[Path, Path]):
+    raster, labels = drawn
+    with pytest.raises(DataError, match="no labels where the raster is"):
+        gather(rasters(raster, labels, label_crs=("EPSG:32616",)))
 
 
 def test_polygons_train_a_model_that_detect_and_evaluate_use(drawn: tuple[Path, Path], tmp_path: Path):
@@ -232,6 +263,8 @@ def test_wrong_labels_and_places(drawn: tuple[Path, Path], tmp_path: Path):
         (rasters(bands, labels), BandError, "cannot be told"),
         (marida(empty), DataError, "no patches"),
         (marida(tmp_path / "nowhere"), DataError, "no folder"),
+        (rasters(raster, labels, crs=("moon",)), RequestError, r"crs is 'moon', which cannot be understood"),
+        (rasters(raster, labels, label_crs=("moon",)), RequestError, r"label_crs is 'moon', which cannot"),
     ):
         with pytest.raises(error, match=message):
             gather(request)
@@ -243,6 +276,14 @@ def test_wrong_labels_and_places(drawn: tuple[Path, Path], tmp_path: Path):
         ({"source": "marida"}, "Name the folder"),
         ({"source": "rasters"}, "Name the rasters"),
         ({"source": "rasters", "rasters": ("a", "b"), "labels": ("c", "d", "e")}, "2 raster.* 3 label"),
+        (
+            {"source": "rasters", "rasters": ("a", "b"), "labels": ("c",), "crs": ("EPSG:32630",)},
+            r"crs names 1 CRS\(s\) for 2 file\(s\)",
+        ),
+        (
+            {"source": "rasters", "rasters": ("a",), "labels": ("c",), "label_crs": ("EPSG:32630", "")},
+            r"label_crs names 2 CRS\(s\) for 1 file\(s\)",
+        ),
         ({"train_split": "train_X"}, "both lists"),
         ({"positive_classes": (0,)}, "1 to 16"),
         ({"source": "maps"}, "practice, marida, rasters"),

@@ -15,6 +15,7 @@ import pytest
 from osgeo import gdal
 from qgis import processing
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
     QgsProcessingException,
     QgsProcessingParameterDefinition,
     QgsProject,
@@ -106,6 +107,15 @@ def test_polygons_in_another_crs_then_detect_with_nothing_typed_again(train, ras
     mask, labels = gdal.Open(str(out / "mask.tif")).ReadAsArray(), class_raster()[0]
     assert (mask[labels == DEBRIS] == 1).mean() > 0.95
     assert (mask[labels == WATER] == 1).mean() < 0.01
+
+
+def test_a_crs_set_in_qgis_is_that_of_the_raster(train, make_raster, out):
+    """The polygons lie where they were drawn over it, whatever CRS its file says."""
+    layer = QgsRasterLayer(make_raster(pixels(), epsg=32631), "scene")
+    layer.setCrs(QgsCoordinateReferenceSystem("EPSG:32630"))
+    train(SOURCE="rasters", RASTERS=[layer], LABELS=[polygons()], LABEL_FIELD="class", EPOCHS=1)
+    plan = json.loads((out / "my.training" / "plan.json").read_text(encoding="utf-8"))
+    assert plan["training"]["classes"]["Marine Debris"] % 36 == 0
 
 
 def test_labels_mean_the_same_as_class_raster_and_as_polygons(raster, make_raster, out, engine_python):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from qgis.core import QgsApplication, QgsProject, QgsRasterLayer, QgsTask
+from qgis.core import QgsApplication, QgsCoordinateReferenceSystem, QgsProject, QgsRasterLayer, QgsTask
 from qgis.gui import QgsMessageBar
 from qgis.PyQt.QtCore import Qt, QTimer
 from qgis.PyQt.QtGui import QColor, QPalette
@@ -238,6 +238,24 @@ def test_class_rasters_stay_chosen_when_the_project_changes(dialog, project, mak
     assert chosen == [None, classes]
     project.removeMapLayer(classes.id())
     assert dialog.source.rasters.cellWidget(1, 1).currentLayer() is None
+
+
+def test_a_crs_set_in_qgis_is_handed_over(dialog, project, make_raster, out):
+    """The file says another; what the engine finds in the data is what lies there on the map."""
+    other = QgsRasterLayer(make_raster(pixels(), name="other.tif", epsg=32631), "other scene")
+    project.addMapLayer(other)
+    fill(dialog, out)
+    for row in range(dialog.source.rasters.rowCount()):
+        dialog.source.rasters.item(row, 0).setCheckState(Qt.CheckState.Checked)
+    assert (dialog.request()["crs"], dialog.request()["label_crs"]) == ([], [])
+    other.setCrs(QgsCoordinateReferenceSystem("EPSG:32630"))
+    request = dialog.request()
+    place = request["rasters"].index(other.source())
+    assert request["crs"][place] == "EPSG:32630"
+    assert request["crs"][1 - place] == ""
+    click(dialog.look)
+    wait(lambda: dialog.table.table.rowCount() == 2)
+    assert [dialog.table.table.item(0, column).text() for column in range(3)] == ["Marine Debris", "900", "900"]
 
 
 def test_an_error_of_the_engine_is_shown(dialog, interface, out):
