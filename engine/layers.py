@@ -17,6 +17,7 @@ import shapely
 from affine import Affine
 from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
+from rasterio.crs import CRS as RasterCRS
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.features import rasterize
@@ -26,7 +27,7 @@ from shapely.errors import GEOSException
 from shapely.geometry.base import BaseGeometry
 
 from engine.errors import RasterError
-from engine.raster import Grid, transform_of
+from engine.raster import UNPLACED, Grid, transform_of
 from engine.tiling import Window
 
 __all__ = ["AlignedRaster", "Place", "Polygons", "open_aligned", "open_place"]
@@ -115,7 +116,7 @@ class AlignedRaster:
 
 @contextmanager
 def open_aligned(
-    path: str, grid: Grid, name: str | None = None, *, keep_nodata: bool = False
+    path: str, grid: Grid, name: str | None = None, *, keep_nodata: bool = False, crs: RasterCRS | None = None
 ) -> Iterator[AlignedRaster]:
     """Open a raster as it lies on `grid`.
 
@@ -124,9 +125,10 @@ def open_aligned(
         grid: the scene's.
         name: for messages, where the path is none for people.
         keep_nodata: give the no-data value as it is stored, not as 0.
+        crs: of the raster, whatever its file says; None where the file's own holds.
 
     Raises:
-        RasterError: it cannot be opened, or one of the two has no CRS and their pixels do not match.
+        RasterError: it cannot be opened, or their pixels do not match and one of the two has no CRS or no place.
     """
     shown = name or path
     try:
@@ -134,22 +136,31 @@ def open_aligned(
     except (RasterioError, OSError) as error:
         raise RasterError(f"{shown} cannot be opened as a raster: {error}") from error
     with dataset:
-        origin = _origin(dataset, grid)
+        own = crs or dataset.crs
+        origin = _origin(dataset, own, grid)
         if origin is not None:
             yield AlignedRaster(dataset, origin, keep_nodata)
             return
-        if dataset.crs is None or grid.crs is None:
-            raise RasterError(f"{shown} has other pixels than the scene, and one of the two has no CRS: assign one.")
+        _check_places(shown, dataset, own, grid)
         with WarpedVRT(
-            dataset, crs=grid.crs, transform=grid.transform, width=grid.width, height=grid.height,
+            dataset, src_crs=own, crs=grid.crs, transform=grid.transform, width=grid.width, height=grid.height,
             resampling=Resampling.nearest,
         ) as warped:  # fmt: skip
             yield AlignedRaster(warped, (0, 0), keep_nodata)
 
 
-def _origin(dataset: rasterio.DatasetReader, grid: Grid) -> tuple[int, int] | None:
+def _check_places(shown: str, dataset: rasterio.DatasetReader, crs: RasterCRS | None, grid: Grid) -> None:
+    """Refuse a raster that cannot be brought onto a grid."""
+    if crs is None or grid.crs is None:
+        raise RasterError(f"{shown} has other pixels than the scene, and one of the two has no CRS: assign one.")
+    # A CRS alone is no place: people set one, or QGIS does by itself, for rasters that have only pixels.
+    if transform_of(dataset) == UNPLACED:
+        raise RasterError(f"{shown} has no place, only pixels, and other ones than the scene: georeference it.")
+
+
+def _origin(dataset: rasterio.DatasetReader, crs: RasterCRS | None, grid: Grid) -> tuple[int, int] | None:
     """Where the grid's first pixel is in a dataset (row, column); None where their pixels do not match."""
-    if dataset.crs != grid.crs:
+    if crs != grid.crs:
         return None
     shift = ~transform_of(dataset) @ grid.transform
     col, row = round(shift.c), round(shift.f)
@@ -158,13 +169,14 @@ def _origin(dataset: rasterio.DatasetReader, grid: Grid) -> tuple[int, int] | No
 
 
 @contextmanager
-def open_place(path: str, grid: Grid, purpose: str) -> Iterator[Place]:
+def open_place(path: str, grid: Grid, purpose: str, crs: RasterCRS | None = None) -> Iterator[Place]:
     """Open a person's layer: polygons (a path, or path|layername=name), or a raster that is not 0 where it is in.
 
     Args:
         path: the layer.
         grid: the scene's; the layer is brought onto it from its own CRS.
         purpose: the parameter's name, for messages.
+        crs: of the layer, whatever its file says; None where the file's own holds.
 
     Raises:
         RasterError: it is neither, cannot be read, or has no CRS.
@@ -175,22 +187,23 @@ def open_place(path: str, grid: Grid, purpose: str) -> Iterator[Place]:
     except (pyogrio.errors.DataSourceError, OSError):
         layers = []
     if option or layers:
-        yield Polygons(_polygons(file, option or layers[0], grid, purpose), grid)
+        yield Polygons(_polygons(file, option or layers[0], grid, purpose, crs), grid)
         return
-    with open_aligned(file, grid, f"{purpose} ({file})") as raster:
+    with open_aligned(file, grid, f"{purpose} ({file})", crs=crs) as raster:
         yield raster
 
 
-def _polygons(file: str, layer: str, grid: Grid, purpose: str) -> list[BaseGeometry]:
+def _polygons(file: str, layer: str, grid: Grid, purpose: str, crs: RasterCRS | None) -> list[BaseGeometry]:
     """The parts of a layer's polygons that touch the grid, in the grid's CRS."""
     shown = f"{purpose} ({file})"
     try:
         info = pyogrio.read_info(file, layer=layer)
         if "polygon" not in str(info["geometry_type"]).lower() and info["geometry_type"] not in ("Unknown", None):
             raise RasterError(f"{shown} holds {info['geometry_type']}, not polygons: choose a layer of polygons.")
-        if not info["crs"] or grid.crs is None:
+        own = crs.to_wkt() if crs else info["crs"]
+        if not own or grid.crs is None:
             raise RasterError(f"{shown} or the scene has no CRS, so they cannot be laid over each other: assign one.")
-        source, target = CRS.from_user_input(info["crs"]), CRS.from_wkt(grid.crs.to_wkt())
+        source, target = CRS.from_user_input(own), CRS.from_wkt(grid.crs.to_wkt())
         found: list[BaseGeometry] = []
         for frame in _frames(grid, target, source):
             _, _, shapes, _ = pyogrio.raw.read(file, layer=layer, columns=[], bbox=frame)

@@ -36,7 +36,11 @@ class SceneRequest:
         "auto", text="land and cloud from: auto the product's own masks, else the image; image; none: look everywhere"
     )
     water: str | None = option(None, text="polygons, or raster other than 0, that say where water is: the rest is land")
+    water_crs: str | None = option(
+        None, text="water's CRS (EPSG:32630, WKT) where its file has none, or another one is meant"
+    )
     area: str | None = option(None, text="polygons, or raster other than 0, that say where to look")
+    area_crs: str | None = option(None, text="the same for area")
     shore: int = option(2, text="pixels of water along land that are not looked at")
     cloud_collar: int = option(5, text="pixels around cloud and its shadow that are not looked at")
     plugin_version: str | None = option(None, text="version of the program that asks, for the results' tags")
@@ -47,6 +51,9 @@ class SceneRequest:
             raise RequestError("Name one of input (a raster) and product (a Sentinel-2 product).")
         if self.product and self.crs:
             raise RequestError("A product tells its own CRS: leave crs empty.")
+        for name, layer, crs in (("water", self.water, self.water_crs), ("area", self.area, self.area_crs)):
+            if crs and not layer:
+                raise RequestError(f"{name}_crs is the CRS of {name}: name {name} too, or leave it empty.")
         choice("level", self.level, LEVELS)
         choice("masks", self.masks, MASKS)
         within("shore", self.shore, 0, 100)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from engine.crs import named_crs
 from engine.errors import RasterError
 from engine.jobs import DetectRequest, PrepareRequest
 from engine.layers import AlignedRaster, Place, Polygons, open_aligned, open_place
@@ -52,8 +53,8 @@ class Guides:
 def open_guides(source: Source, request: DetectRequest | PrepareRequest, stack: ExitStack) -> Guides:
     """Open what tells where not to look."""
     grid, product = source.scene.grid, source.product
-    water = stack.enter_context(open_place(request.water, grid, "WATER")) if request.water else None
-    area = stack.enter_context(open_place(request.area, grid, "AREA")) if request.area else None
+    water = _own_layer("water", request.water, request.water_crs, grid, stack)
+    area = _own_layer("area", request.area, request.area_crs, grid, stack)
     if isinstance(area, Polygons) and area.empty:
         raise RasterError(f"AREA ({request.area}) does not touch the scene, so there is nowhere to look.")
     if isinstance(water, Polygons) and water.empty:
@@ -78,6 +79,16 @@ def open_guides(source: Source, request: DetectRequest | PrepareRequest, stack: 
     else:
         log.info("Land and cloud: from the image%s.", " and the product's cloud mask" if clouds else "")
     return Guides(clouds=clouds, cirrus=cirrus, water=water, area=area, image=not missing)
+
+
+def _own_layer(field: str, path: str | None, crs: str | None, grid: Grid, stack: ExitStack) -> Place | None:
+    """A person's layer on the scene's grid, None where none is named."""
+    if not path:
+        return None
+    purpose, meant = field.upper(), named_crs(f"{field}_crs", crs)
+    if meant is not None:
+        log.info("%s (%s) is taken to have the CRS %s.", purpose, path, meant.to_string())
+    return stack.enter_context(open_place(path, grid, purpose, meant))
 
 
 def _beside(source: Source) -> Path | None:

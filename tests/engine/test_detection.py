@@ -196,6 +196,23 @@ def test_a_crs_that_nobody_understands(detector: Detector, make_raster, scene: n
         DetectRequest(product=("a.zip",), mask="m.tif", crs="EPSG:32630")
 
 
+def test_a_crs_that_is_asked_for_is_that_of_water_and_area(detector: Detector, make_raster, scene, caplog) -> None:
+    """Of rasters whose file says another, with which they would lie beside the scene."""
+    caplog.set_level("INFO")
+    half = np.zeros((1, *scene[0].shape), dtype=np.uint8)
+    half[0, :10] = 1
+    path = make_raster(scene)
+    own = make_raster(half, name="half.tif", names=None, crs="EPSG:32631")
+    for name in ("water", "area"):
+        result = detector(path, **{name: str(own), f"{name}_crs": "EPSG:32630"}, shore=0)
+        assert result.observed_pixels == half.sum()
+        assert f"{name.upper()} ({own}) is taken to have the CRS EPSG:32630." in caplog.text
+        with pytest.raises(RequestError, match=f"{name}_crs is 'moon', which cannot be understood"):
+            detector(path, **{name: str(own), f"{name}_crs": "moon"})
+        with pytest.raises(RequestError, match=f"{name}_crs .*name {name} too"):
+            detector(path, **{f"{name}_crs": "EPSG:32630"})
+
+
 @pytest.mark.filterwarnings("ignore:The given matrix is equal to Affine.identity")
 def test_no_crs_works_and_areas_are_unknown(detector: Detector, make_raster, scene: np.ndarray, caplog) -> None:
     result = detector(make_raster(scene, crs=None, transform=Affine.identity()))

@@ -16,7 +16,7 @@ from shapely.errors import GEOSException
 from engine import layers
 from engine.errors import RasterError
 from engine.layers import open_place
-from engine.raster import Grid, gdal_settings, open_scene
+from engine.raster import UNPLACED, Grid, gdal_settings, open_scene
 from engine.tiling import Window
 
 # By Taveuni, Fiji, in the zone that begins at 180 degrees: 181,000 m east at 16.8 degrees south.
@@ -95,3 +95,41 @@ def test_a_raster_without_a_place_on_a_scene_without_one(make_raster, tmp_path: 
     ):
         found = place.inside(Window(0, 0, opened.grid.height, opened.grid.width))
     np.testing.assert_array_equal(found, wet[0, 4:, 5:] > 0)
+
+
+@pytest.mark.filterwarnings("ignore:'crs' was not provided")
+def test_a_crs_of_ones_own_holds_whatever_the_file_says(make_raster, tmp_path: Path) -> None:
+    """A raster and polygons whose files have another CRS, or none."""
+    grid = Grid(60, 40, Affine(10, 0, 500000, 0, -10, 600000), CRS.from_epsg(32630))
+    expected = np.zeros((40, 60), dtype=bool)
+    expected[5:10, 10:20] = True
+    # On pixels of 5 m, so that it has to be brought onto the grid; and on the grid's own.
+    fine = np.pad(expected, 10).repeat(2, axis=0).repeat(2, axis=1)
+    for number, crs in enumerate((None, "EPSG:32631")):
+        paths = [tmp_path / f"{number}.gpkg"]
+        drawn = np.array([shapely.box(500100, 599900, 500200, 599950)])
+        pyogrio.raw.write(paths[0], shapely.to_wkb(drawn), [], fields=[], geometry_type="Polygon", crs=crs)
+        for array, pixel, beside in ((fine, 5, 100), (expected, 10, 0)):
+            place = Affine(pixel, 0, 500000 - beside, 0, -pixel, 600000 + beside)
+            name = f"{number}_{pixel}.tif"
+            paths.append(make_raster(array[None].astype(np.uint8), name=name, names=None, crs=crs, transform=place))
+        for path in paths:
+            with open_place(str(path), grid, "WATER", grid.crs) as found:
+                np.testing.assert_array_equal(found.inside(Window(0, 0, 40, 60)), expected)
+            # It is brought to the scene's, as a file's own is.
+            with open_place(str(path), grid, "WATER", CRS.from_epsg(32632)) as found:
+                assert not found.inside(Window(0, 0, 40, 60)).any()
+
+
+@pytest.mark.filterwarnings("ignore:The given matrix is equal to Affine.identity")
+def test_a_crs_alone_is_no_place(make_raster) -> None:
+    """A raster of pixels only, whose CRS a person has set, or QGIS by itself."""
+    wet = np.zeros((1, 30, 40), dtype=np.uint8)
+    wet[0, :10] = 1
+    path = str(make_raster(wet, name="water.tif", names=None, crs=None, transform=Affine.identity()))
+    crs = CRS.from_epsg(32630)
+    with open_place(path, Grid(40, 30, UNPLACED, crs), "WATER", crs) as place:
+        np.testing.assert_array_equal(place.inside(Window(0, 0, 30, 40)), wet[0] > 0)
+    placed = Grid(40, 30, Affine(10, 0, 500000, 0, -10, 600000), crs)
+    with pytest.raises(RasterError, match=r"WATER \(.*water.tif\) has no place"):
+        open_place(path, placed, "WATER", crs).__enter__()
