@@ -133,8 +133,8 @@ class SceneAlgorithm(EngineAlgorithm):
             "product": _product(product),
             "extent": None if extent.isNull() else corners,
             "extent_crs": crs.toWkt() if product and crs.isValid() and not extent.isNull() else None,
-            "area": self._place(parameters, "AREA", context),
-            "water": self._place(parameters, "WATER", context),
+            **self._place(parameters, "AREA", context),
+            **self._place(parameters, "WATER", context),
         }
         return super().prepareAlgorithm(parameters, context, feedback)
 
@@ -183,17 +183,18 @@ class SceneAlgorithm(EngineAlgorithm):
         return os.path.abspath(source) if os.path.exists(source) else source
 
     def _place(self, parameters, name, context):
-        """A path to a person's layer, as QGIS shows it."""
-        layer = self.parameterAsLayer(parameters, name, context)
+        """A request's part on a person's layer: its path and CRS, as QGIS shows it."""
+        layer, field = self.parameterAsLayer(parameters, name, context), name.lower()
         if layer is None:
-            return None
+            return {field: None, f"{field}_crs": None}
         if isinstance(layer, QgsRasterLayer):
-            return self._input(layer)
+            return {field: self._input(layer), f"{field}_crs": crs_for_engine(layer)}
         try:
-            path, inner = polygon_file(layer, name.lower())
+            path, inner = polygon_file(layer, field)
         except PolygonFileError as error:
             raise QgsProcessingException(str(error)) from error
-        return f"{path}|layername={inner}" if inner else path
+        # The file of polygons knows their CRS: it is a copy where another was set.
+        return {field: f"{path}|layername={inner}" if inner else path, f"{field}_crs": None}
 
 
 def square_km(value):

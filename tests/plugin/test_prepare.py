@@ -149,6 +149,24 @@ def test_a_filter_and_a_crs_set_in_qgis_count(products, toy_model, out, tmp_path
     assert (read(out / "mask.tif")[0] < 2).nonzero()[0].min() == 80
 
 
+@pytest.mark.parametrize("name", ["AREA", "WATER"])
+@pytest.mark.parametrize("epsg", [None, 32631])
+def test_a_crs_set_in_qgis_is_that_of_a_raster_that_says_where_to_look(make_raster, water, toy_model, out, name, epsg):
+    """Of a file without a CRS and of one with another."""
+    half = np.zeros((1, 20, 20), dtype=np.uint8)
+    half[0, :5] = 1
+    layer = QgsRasterLayer(make_raster(half, name="half.tif", names=None, epsg=epsg), "half")
+    layer.setCrs(QgsCoordinateReferenceSystem("EPSG:32630"))
+    scene = {"INPUT": make_raster(water(20, 20)), "SHORE": 0, name: layer}
+    values = {**scene, "MODEL": toy_model, "MASK": str(out / "mask.tif")}
+    feedback = RecordingFeedback()
+    assert processing.run("debris:detect", values, feedback=feedback)["OBSERVED_AREA_M2"] == 5 * 20 * 100
+    assert any(line.endswith("half.tif) is taken to have the CRS EPSG:32630.") for line in feedback.lines)
+    values = {**scene, "OUTPUT": str(out / "scene.tif"), "QUALITY": str(out / "quality.tif")}
+    result = processing.run("debris:prepare", values, feedback=RecordingFeedback())
+    assert result["WATER_AREA_M2"] == 5 * 20 * 100
+
+
 def test_extent_of_a_product_in_another_crs(products, toy_model, out):
     detect(next(products.glob("*.SAFE")), toy_model, out, EXTENT="400500,400600,1799300,1799500 [EPSG:32616]")
     assert read(out / "mask.tif").shape == (20, 10)
