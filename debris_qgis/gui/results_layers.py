@@ -5,6 +5,7 @@ from typing import List, Optional
 import numpy as np
 from qgis.core import (
     QgsColorRampShader,
+    QgsCoordinateReferenceSystem,
     QgsFeature,
     QgsFillSymbol,
     QgsMapLayer,
@@ -22,6 +23,7 @@ from ..results.areas import DEBRIS
 from ..results.probability_index import Candidate
 from ..results.quiet import raster_layer
 from ..results.runs import KIND, Run
+from ..results.scene_crs import searched_in, set_crs
 from ..results.scene_files import drawable
 from ..results.scene_image import colour_layer, fdi_layer
 from ..results.shown import OWN_FILTER, SHOWN_FROM, with_slider
@@ -145,11 +147,21 @@ class RunLayers:
         source = drawable(self.run.provenance.input) if layer is None else ""
         if source:
             mask = self.run.mask.source() if self.run.mask is not None else None
-            make = colour_layer if view == "colour" else fdi_layer
-            layer = make(source, NAMES[view], mask)
+            crs = self._searched_in(source)
+            if view == "colour":
+                layer = colour_layer(source, NAMES[view], mask)
+            else:
+                layer = fdi_layer(source, NAMES[view], mask, crs)
             if layer is not None:
+                set_crs([layer], crs)
                 self._add(layer, view)
         return layer
+
+    def _searched_in(self, source: str) -> Optional[QgsCoordinateReferenceSystem]:
+        """The CRS that Detect took for the scene; None where that of its file holds."""
+        scene = raster_layer(source, "")
+        found = (searched_in(scene, result) for result in (self.run.mask, self.run.probability))
+        return next((crs for crs in found if crs is not None), None)
 
     def _add(self, layer: QgsMapLayer, kind: str) -> None:
         """Put a layer into the project, beside the run's own."""

@@ -1,7 +1,6 @@
 """The layers that a report's maps show: the scene, the mask's values that occur, detections as spots and outlines."""
 
 from dataclasses import dataclass
-from math import isclose
 from typing import Dict, List, Optional, Sequence
 
 from qgis.core import (
@@ -29,6 +28,7 @@ from qgis.PyQt.QtGui import QColor
 from ..compat import REAL, TEXT
 from .areas import CLOUD, DEBRIS, FLOATING, LAND, NO_DATA
 from .quiet import raster_layer
+from .scene_crs import searched_in, set_crs
 from .scene_image import colour_layer, fdi_layer
 from .selection import Selection, has_place
 from .sheet import font, text_format
@@ -98,12 +98,12 @@ def layers_for(
         mask_crs: of the mask where a person has set it.
     """
     classes = mask_layer(mask, pixels) if mask else None
-    _set_crs([classes], mask_crs)
+    set_crs([classes], mask_crs)
     colour = colour_layer(scene, "Colour image", mask or None) if scene else None
     ground = colour_layer(scene, "Grey image", mask or None, grey=True) if scene else None
-    crs = scene_crs or _searched_in(colour, classes)
+    crs = scene_crs or searched_in(colour, classes)
     fdi = fdi_layer(scene, "Floating Debris Index", mask or None, crs) if scene else None
-    _set_crs([colour, ground, fdi], crs)
+    set_crs([colour, ground, fdi], crs)
     outlines, spots = _outlines(selection), _spots(selection, numbered)
     bases = [layer for layer in (classes, colour, outlines) if layer is not None]
     return Layers(
@@ -116,29 +116,6 @@ def layers_for(
         extent=bases[0].extent(),
         crs=next((layer.crs() for layer in bases if has_place(layer.crs())), bases[0].crs()),
     )
-
-
-def _set_crs(layers: Sequence[Optional[QgsRasterLayer]], crs: Optional[QgsCoordinateReferenceSystem]) -> None:
-    """Let a CRS hold for layers whose file says another, or none."""
-    for layer in layers:
-        if layer is not None and crs is not None:
-            layer.setCrs(crs)
-
-
-def _searched_in(scene: Optional[QgsRasterLayer], mask: Optional[QgsRasterLayer]):
-    """The CRS that Detect took for a scene, whose file may say another; None where that cannot be told.
-
-    It is the mask's, as long as that lies on the scene's own pixels: of a mask that was warped since, it is not.
-    """
-    if scene is None or mask is None or not mask.crs().isValid():
-        return None
-    across, up = scene.rasterUnitsPerPixelX(), scene.rasterUnitsPerPixelY()
-    whole, part = scene.extent(), mask.extent()
-    sides = (part.xMinimum() - whole.xMinimum()) / across, (part.yMinimum() - whole.yMinimum()) / up
-    same_size = isclose(mask.rasterUnitsPerPixelX(), across) and isclose(mask.rasterUnitsPerPixelY(), up)
-    aligned = all(abs(side - round(side)) < 1e-3 for side in sides)
-    inside = whole.buffered(1e-3 * across).contains(part)
-    return mask.crs() if same_size and aligned and inside else None
 
 
 def mask_layer(path: str, pixels: Dict[int, int]) -> Optional[QgsRasterLayer]:

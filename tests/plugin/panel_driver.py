@@ -24,8 +24,8 @@ LAYERS = {"DETECTIONS": QgsVectorLayer, "MASK": QgsRasterLayer, "PROBABILITY": Q
 def load(project, run):
     """The layers of a run, styled and in one group, as Detect Marine Debris leaves them."""
     group = project.layerTreeRoot().addGroup("scene")
-    for name, kind in LAYERS.items():
-        layer = kind(run[name], name.lower())
+    for name in (name for name in LAYERS if name in run):
+        layer = LAYERS[name](run[name], name.lower())
         assert layer.isValid()
         layer.loadNamedStyle(str(STYLES / f"{name.lower()}.qml"))
         project.addMapLayer(layer, False)
