@@ -30,6 +30,7 @@ from ..results.provenance import card_of
 from ..results.readme import readme
 from ..results.selection import CHOICES, has_place, select
 from ..results.vectors import FORMATS, ExportError, by_name, write
+from .layer_crs import crs_set_by_hand
 from .run_inputs import ResultsAlgorithm, file_of
 
 RASTERS = ("MASK", "PROBABILITY")
@@ -104,6 +105,7 @@ class ExportAlgorithm(ResultsAlgorithm):
         # Said when it runs: what goes wrong while preparing has no message of its own in QGIS 3.22.
         self._invalid = [name for name, layer in layers.items() if parameters.get(name) and layer is None]
         self._rasters = {name.lower(): layer.source() for name, layer in layers.items() if layer is not None}
+        self._mask_crs = crs_set_by_hand(layers["MASK"]) if layers["MASK"] is not None else None
         self._detections_file = file_of(detections)
         self._extents = [(layer.extent(), layer.crs()) for layer in layers.values() if layer is not None]
         return super().prepareAlgorithm(parameters, context, feedback)
@@ -121,7 +123,7 @@ class ExportAlgorithm(ResultsAlgorithm):
         for name in self._invalid:
             raise QgsProcessingException(self.invalidRasterError(parameters, name))
         source = self._source(parameters, context)
-        areas = self.mask_areas(self._rasters["mask"]) if "mask" in self._rasters else None
+        areas = self.mask_areas(self._rasters["mask"], self._mask_crs) if "mask" in self._rasters else None
         provenance = self.provenance(source, self._rasters.values(), feedback)
         choice = CHOICES[self.parameterAsEnum(parameters, "DECISIONS", context)]
         lowest = self.parameterAsDouble(parameters, "MIN_PROBABILITY", context)

@@ -30,6 +30,7 @@ from ..results.persistence import OverTimeError, date_of, group, patches_of, tim
 from ..results.provenance import of_raster
 from ..results.shown import as_found
 from .base import EngineAlgorithm
+from .layer_crs import crs_set_by_hand
 
 HELP = """<p>Puts several dates of one place side by side: how much suspected debris on each date, how much was
 observed then, and where detections lie within reach of those of other dates.</p>
@@ -71,7 +72,8 @@ class OverTimeAlgorithm(EngineAlgorithm):
     def prepareAlgorithm(self, parameters, context, feedback):  # noqa: N802
         """Take copies of the layers in the main thread: a layer must not be touched in another."""
         self._tables = [as_found(layer) for layer in self.parameterAsLayerList(parameters, "DETECTIONS", context)]
-        self._masks = [layer.source() for layer in self.parameterAsLayerList(parameters, "MASKS", context) or []]
+        masks = self.parameterAsLayerList(parameters, "MASKS", context) or []
+        self._masks = [(layer.source(), crs_set_by_hand(layer)) for layer in masks]
         self._groups = {
             name: [
                 _group_of(layer, context.project())
@@ -126,12 +128,14 @@ class OverTimeAlgorithm(EngineAlgorithm):
         wrong = next((layer for layer in self._tables if not is_detections(layer)), None)
         if wrong is not None:
             raise OverTimeError(f"{wrong.name()} is no table of detections: choose what Detect Marine Debris wrote.")
-        masks = [Mask(path, of_raster(path), group) for path, group in zip(self._masks, self._groups["MASKS"])]
+        groups = self._groups["MASKS"]
+        masks = [Mask(path, of_raster(path), group, crs) for (path, crs), group in zip(self._masks, groups)]
         timed = []
         for layer, mask in zip(self._tables, self._masks_of_tables(masks, feedback)):
             period, provenance = _time(layer, mask, masks)
             mask = mask or next((m for m in masks if m.known.scene and m.known.key == provenance.key), None)
-            timed.append((period, layer, date_of(layer, period, provenance, areas_of(mask.path) if mask else None)))
+            areas = areas_of(mask.path, mask.crs) if mask else None
+            timed.append((period, layer, date_of(layer, period, provenance, areas)))
         timed.sort(key=lambda entry: entry[0].begin)
         crs = common_crs(self._tables)
         patches = [patch for number, (_, layer, _) in enumerate(timed) for patch in patches_of(layer, number, crs)]

@@ -97,7 +97,7 @@ class ReportAlgorithm(ResultsAlgorithm):
                 self.tr("This is no table of detections: choose what Detect Marine Debris wrote.")
             )
         mask, mask_crs = self._raster(parameters, "MASK", context)
-        areas = self.mask_areas(mask) if mask else None
+        areas = self.mask_areas(mask, mask_crs) if mask else None
         provenance = self.provenance(source, [mask] if mask else [], feedback)
         selection = select(
             source, CHOICES[self.parameterAsEnum(parameters, "DECISIONS", context)], 0, provenance.period

@@ -1,6 +1,14 @@
 """What the algorithms that hand on results of a run take: its detections, its rasters, and where these are from."""
 
-from qgis.core import QgsProcessingException, QgsProcessingFeatureSourceDefinition, QgsProperty, QgsProviderRegistry
+from typing import Optional
+
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsProcessingException,
+    QgsProcessingFeatureSourceDefinition,
+    QgsProperty,
+    QgsProviderRegistry,
+)
 
 from ..results.areas import Areas, MaskError, areas_of
 from ..results.provenance import Provenance, key_among, of_detections, of_raster
@@ -54,14 +62,18 @@ class ResultsAlgorithm(EngineAlgorithm):
         return next((found for found in known if found not in strange), own)
 
     @staticmethod
-    def mask_areas(mask: str) -> Areas:
+    def mask_areas(mask: str, crs: Optional[QgsCoordinateReferenceSystem] = None) -> Areas:
         """Areas by the values of MASK.
+
+        Args:
+            mask: its path.
+            crs: of it where a person has set it; None where its file's own holds.
 
         Raises:
             QgsProcessingException: it is no mask.
         """
         try:
-            return areas_of(mask)
+            return areas_of(mask, crs)
         except MaskError as error:
             raise QgsProcessingException(str(error)) from error
 

@@ -82,6 +82,7 @@ class RunLayers:
             return
         if live is None and not own:
             live = raster_layer(self.run.probability.source(), "")
+            live.setCrs(self.run.probability.crs())
             self._add(live, "threshold")
         if live is not None:
             live.setName(NAMES["threshold"].format(probability))

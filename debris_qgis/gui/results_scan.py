@@ -7,6 +7,7 @@ from typing import Callable, Container, Dict, Optional
 from qgis.core import QgsApplication, QgsTask
 from qgis.PyQt.QtCore import QCoreApplication
 
+from ..algorithms.layer_crs import crs_set_by_hand
 from ..results.areas import Areas, areas_of
 from ..results.probability_index import ProbabilityIndex
 from ..results.runs import Run
@@ -29,8 +30,9 @@ class ScanTask(QgsTask):
         name = QCoreApplication.translate("MarineDebris", "Reading the results of {}").format(run.name)
         super().__init__(name, QgsTask.Flag.CanCancel)
         self.key = run.detections.id()
-        # Paths alone: layers belong to the main thread.
+        # What is to be known of layers, not these: they belong to the main thread.
         self._mask = run.mask.source() if run.mask is not None else ""
+        self._mask_crs = crs_set_by_hand(run.mask) if run.mask is not None else None
         self._probability = run.probability.source() if run.probability is not None else ""
         self._done = done
         self._found = Scan()
@@ -39,7 +41,7 @@ class ScanTask(QgsTask):
         """Read; called in a thread of its own."""
         try:
             if self._mask:
-                self._found.areas = areas_of(self._mask)
+                self._found.areas = areas_of(self._mask, self._mask_crs)
             if self._probability and not self.isCanceled():
                 self._found.index = ProbabilityIndex(self._probability, self.isCanceled)
         except RuntimeError as error:

@@ -1,6 +1,7 @@
 """How much of a scene was observed, and why the rest was not: areas on the ground of each value of a mask."""
 
 from dataclasses import dataclass
+from math import nan
 from typing import Dict, Optional
 
 import numpy as np
@@ -9,6 +10,7 @@ from qgis.core import (
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsCoordinateTransformContext,
+    QgsCsException,
     QgsDistanceArea,
     QgsGeometry,
     QgsPointXY,
@@ -22,6 +24,8 @@ REASONS = {LAND: "land", CLOUD: "cloud or shadow", NO_DATA: "no data"}
 # As in the engine: a projection that keeps areas to within this share is taken at its word.
 TOLERATED_DISTORTION = 0.005
 ROWS = 1024
+PIXELS_ONLY = (0, 1, 0, 0, 0, 1)
+"""The transform, but for signs, of rasters without a place."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +61,12 @@ class MaskError(RuntimeError):
     """A raster is no mask; the message says which and what to do."""
 
 
-def areas_of(path: str) -> Areas:
+def areas_of(path: str, crs: Optional[QgsCoordinateReferenceSystem] = None) -> Areas:
     """Count a mask, strip by strip.
+
+    Args:
+        path: the mask.
+        crs: of it where a person has set it; None where its file's own holds.
 
     Raises:
         MaskError: it is a raster of another kind, such as the probability.
@@ -74,7 +82,7 @@ def areas_of(path: str) -> Areas:
             f"{gdal.GetDataTypeName(band.DataType)}, a mask has one of Byte. Choose the mask that Detect Marine Debris "
             "wrote."
         )
-    row_area = row_areas(dataset)
+    row_area = row_areas(dataset, crs)
     pixels: Dict[int, int] = {}
     metres: Dict[int, float] = {}
     for top in range(0, dataset.RasterYSize, ROWS):
@@ -88,12 +96,17 @@ def areas_of(path: str) -> Areas:
     return Areas(pixels, None if row_area is None else metres)
 
 
-def row_areas(dataset) -> Optional[np.ndarray]:
-    """Area in m² of one pixel of each row, float64 (height,); None without a CRS that places it on Earth."""
-    system = dataset.GetSpatialRef()
-    if system is None:
+def row_areas(dataset, crs: Optional[QgsCoordinateReferenceSystem] = None) -> Optional[np.ndarray]:
+    """Area in m² of one pixel of each row, float64 (height,); None without a CRS that places it on Earth.
+
+    Args:
+        dataset: a raster, open.
+        crs: of it where a person has set it; None where its file's own holds.
+    """
+    # A CRS alone is no place: people set one, or QGIS does by itself, for rasters that have only pixels.
+    if crs is not None and tuple(map(abs, dataset.GetGeoTransform())) == PIXELS_ONLY:
         return None
-    crs = QgsCoordinateReferenceSystem.fromWkt(system.ExportToWkt())
+    crs = crs or _stored_crs(dataset)
     if not crs.isValid():
         return None
     left, width, _, top, _, height = dataset.GetGeoTransform()
@@ -112,6 +125,14 @@ def row_areas(dataset) -> Optional[np.ndarray]:
     return np.interp(np.arange(dataset.RasterYSize), rows, geodesic)
 
 
+def _stored_crs(dataset) -> QgsCoordinateReferenceSystem:
+    system = dataset.GetSpatialRef()
+    crs = QgsCoordinateReferenceSystem()
+    if system is not None:
+        crs.createFromWkt(system.ExportToWkt())
+    return crs
+
+
 class _Measure:
     """Areas of small rectangles on the WGS 84 ellipsoid."""
 
@@ -123,6 +144,12 @@ class _Measure:
         self._measure.setEllipsoid("EPSG:7030")
 
     def area(self, west, north, east, south) -> float:
+        """Of one, in m²; not a number where it lies beyond what its CRS can place, as in one that was set amiss."""
         corners = [QgsPointXY(x, y) for x, y in ((west, north), (east, north), (east, south), (west, south))]
-        ring = [self._to_lonlat.transform(corner) for corner in corners]
+        try:
+            ring = [self._to_lonlat.transform(corner) for corner in corners]
+        except QgsCsException:
+            return nan
+        if any(abs(corner.y()) > 90 for corner in ring):
+            return nan
         return abs(self._measure.measureArea(QgsGeometry.fromPolygonXY([[*ring, ring[0]]])))

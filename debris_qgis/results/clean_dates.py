@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Optional, Sequence
 
-from qgis.core import QgsVectorLayer
+from qgis.core import QgsCoordinateReferenceSystem, QgsVectorLayer
 
 from .period import parse
 from .provenance import Provenance, of_detections
@@ -36,6 +36,8 @@ class Mask:
     path: str
     known: Provenance
     group: str = ""
+    crs: Optional[QgsCoordinateReferenceSystem] = None
+    """Where a person has set it."""
 
 
 def table_of(layer: QgsVectorLayer, group: str) -> Table:

@@ -18,7 +18,13 @@ import pystac
 import pytest
 from osgeo import gdal, ogr, osr
 from qgis import processing
-from qgis.core import QgsProcessingException, QgsProject, QgsVectorLayer
+from qgis.core import (
+    QgsCoordinateReferenceSystem,
+    QgsProcessingException,
+    QgsProject,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
 
 from debris_qgis.results.fields import decide, ensure_fields
 from debris_qgis.results.period import parse
@@ -223,6 +229,14 @@ def test_one_zip_holds_all_with_its_provenance(decided, out, tmp_path):
     assert "- not observed, cloud or shadow: 6,000 m²" in text
     assert "- not observed, no data: 0.10 km²" in text
     assert result["COUNT"] == 4
+
+
+def test_areas_are_those_of_the_crs_that_the_mask_was_given_in_qgis(run, tmp_path, out):
+    bare = write_raster(tmp_path / "bare.tif", gdal.Open(run["MASK"]).ReadAsArray(), 255, epsg=None)
+    mask = QgsRasterLayer(bare, "mask")
+    mask.setCrs(QgsCoordinateReferenceSystem("EPSG:32630"))
+    export({**run, "MASK": mask}, out)
+    assert "- observed: 0.85 km²" in next(out.glob("*README.txt")).read_text(encoding="utf-8")
 
 
 def test_the_readme_says_what_else_floats(run, tmp_path, out):

@@ -304,13 +304,27 @@ def test_a_scene_whose_crs_was_set_by_hand_lies_below_what_was_found_in_it(run, 
     assert max(_differing(out, tmp_path)) < 0.002
 
 
-def test_the_crs_of_a_mask_that_was_set_by_hand_holds(run, out, tmp_path):
+@pytest.mark.parametrize("epsg", [None, 3857])
+def test_the_crs_of_a_mask_that_was_set_by_hand_holds(run, out, tmp_path, epsg):
+    """Areas too: as the file says, they would be unknown, or those of Mercator's metres."""
     report(run, out)
-    report(run, tmp_path, MASK=_set_by_hand(_misplaced(run["MASK"], None)), SCENE=run["SCENE"])
-    shares = _differing(out, tmp_path)
-    # The areas on the first page are those that the file tells.
-    assert shares[0] < 0.02
-    assert shares[1] < 0.002
+    report(run, tmp_path, MASK=_set_by_hand(_misplaced(run["MASK"], epsg)), SCENE=run["SCENE"])
+    assert max(_differing(out, tmp_path)) < 0.002
+    told = [re.findall(r"[Oo]bserved.*?km²", text_of(folder / "report.pdf")) for folder in (out, tmp_path)]
+    assert told[0] == told[1] != []
+
+
+def test_a_mask_that_lies_nowhere_in_the_crs_it_was_given_has_no_areas(run):
+    """A slip in choosing it, or pixels alone that QGIS has given the project's CRS."""
+    degrees = QgsCoordinateReferenceSystem("EPSG:4326")
+    zone = QgsCoordinateReferenceSystem("EPSG:32630")
+    assert areas_of(run["MASK"], degrees).square_metres is None
+    dataset = gdal.Open(_misplaced(run["MASK"], None), gdal.GA_Update)
+    dataset.SetGeoTransform((0, 1, 0, 0, 0, -1))
+    dataset.FlushCache()
+    del dataset
+    assert areas_of(run["MASK"], zone).square_metres is None
+    assert sum(areas_of(run["MASK"], zone).pixels.values()) == 100 * 100
 
 
 def test_a_scene_or_a_mask_in_another_crs_is_brought_to_its_place(run, tmp_path):

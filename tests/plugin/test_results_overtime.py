@@ -7,6 +7,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+from osgeo import gdal
 from qgis import processing
 from qgis.core import (
     QgsCoordinateReferenceSystem,
@@ -28,7 +29,7 @@ from debris_qgis.results.provenance import of_raster
 from debris_qgis.results.store import DetectionStore
 
 from .conftest import RecordingFeedback
-from .results_data import write_run
+from .results_data import write_raster, write_run
 
 # A patch that stays, one that drifts a little, one that comes once, and one far away that is rejected.
 DATES = {
@@ -85,6 +86,16 @@ def test_the_table_has_one_row_a_date_in_order(runs, out):
     assert [float(row["observed_m2"]) for row in rows] == [849_000] * 3
     assert float(rows[0]["debris_per_observed"]) == pytest.approx(1200 / 849_000, rel=1e-5)
     assert result["DATES"] == 3
+
+
+def test_observed_areas_are_those_of_the_crs_that_a_mask_was_given_in_qgis(runs, out, tmp_path):
+    scene, run = next(iter(runs.items()))
+    array = gdal.Open(run["MASK"]).ReadAsArray()
+    bare = QgsRasterLayer(write_raster(tmp_path / "bare.tif", array, 255, {"SCENE": scene}, epsg=None), "bare")
+    bare.setCrs(QgsCoordinateReferenceSystem("EPSG:32630"))
+    result, _ = over_time({scene: run}, out, MASKS=[bare])
+    with open(result["TABLE"], encoding="utf-8", newline="") as stream:
+        assert [float(row["observed_m2"]) for row in csv.DictReader(stream)] == [849_000]
 
 
 def test_detections_are_grouped_where_they_persist(runs, out):

@@ -51,3 +51,12 @@ def test_pictures_of_a_scene_that_was_warped_since_keep_their_files_crs(run, pro
     for view in ("colour", "fdi"):
         assert layers.show_view(view)
         assert layers.made(view).crs().authid() == "EPSG:32631"
+
+
+def test_the_slider_shows_debris_where_the_probability_was_put_in_qgis(run, project, open_panel):
+    _said(run["PROBABILITY"], None)
+    load(project, run)
+    panel = open_panel()
+    panel.run.probability.setCrs(QgsCoordinateReferenceSystem("EPSG:32630"))
+    panel.show_from(0.6)
+    assert panel.layers.made("threshold").crs().authid() == "EPSG:32630"

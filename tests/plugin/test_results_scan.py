@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 
 import pytest
-from qgis.core import QgsApplication
+from osgeo import gdal
+from qgis.core import QgsApplication, QgsCoordinateReferenceSystem
 from qgis.PyQt import sip
 
 from debris_qgis.gui import results_scan
@@ -21,7 +22,7 @@ from .results_data import write_run
 def held(monkeypatch):
     """Reading a mask waits until this is set."""
     go_on, really = threading.Event(), results_scan.areas_of
-    monkeypatch.setattr(results_scan, "areas_of", lambda path: (go_on.wait(20), really(path))[1])
+    monkeypatch.setattr(results_scan, "areas_of", lambda *mask: (go_on.wait(20), really(*mask))[1])
     yield go_on
     go_on.set()
 
@@ -44,6 +45,19 @@ def cancel(held):
     tasks()[0].cancel()
     held.set()
     wait(lambda: not tasks())
+
+
+def test_areas_are_those_of_the_crs_that_the_mask_was_given_in_qgis(window, project, tmp_path):
+    run = write_run(tmp_path)
+    mask = gdal.Open(run["MASK"], gdal.GA_Update)
+    mask.SetProjection("")
+    mask.FlushCache()
+    load(project, run)
+    runs_of(project)[0].mask.setCrs(QgsCoordinateReferenceSystem("EPSG:32630"))
+    panel = ResultsPanel(window.canvas, window, project)
+    window.panels.append(panel)
+    wait(lambda: panel.scan is not None)
+    assert "Observed: 0.85 km² (85%)" in panel.controls.summary.text()
 
 
 def test_what_was_cancelled_is_read_when_the_scene_is_chosen_anew(panel, held):
