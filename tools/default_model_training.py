@@ -107,7 +107,7 @@ class Trainer:
         }
         # On a CPU that does not multiply bfloat16 in hardware, a step in it takes several times as long.
         self.mixed = self.device.type == "cuda" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-        self.teachers = [_Teacher(path, self.device) for path in recipe.teachers]
+        self.teachers = [_Teacher(path, self.device, self.mixed) for path in recipe.teachers]
         self._measure()
 
     def _measure(self) -> None:
@@ -175,7 +175,8 @@ class Trainer:
 class _Teacher:
     """A model file that says what it sees."""
 
-    def __init__(self, path: Path, device: torch.device) -> None:
+    def __init__(self, path: Path, device: torch.device, mixed: bool) -> None:
+        self._mixed = mixed
         network, card, _ = modelfile.load(path)
         self._network: Any = network.to(device).to(memory_format=torch.channels_last)
         self._mean, self._std = (torch.tensor(values, device=device) for values in (card.mean, card.std))
@@ -184,7 +185,7 @@ class _Teacher:
     def __call__(self, reflectance: Tensor, observed: Tensor) -> Tensor:
         """Probabilities (batch, classes, height, width) of a batch of reflectance."""
         x = normalise(reflectance, observed, self._mean, self._std).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=x.is_cuda):
+        with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=self._mixed):
             logits: Tensor = self._network(x)
         return torch.softmax(logits.float() / self._temperature, dim=1)
 
