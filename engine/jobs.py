@@ -137,8 +137,8 @@ class EvaluateRequest:
             raise RequestError("Give either a folder in MARIDA's layout (data), or rasters with labels.")
         if self.rasters:
             check_labels(self.rasters, self.labels)
-            check_crs("crs", self.crs, self.rasters)
-            check_crs("label_crs", self.label_crs, self.labels)
+        check_crs("crs", self.crs, self.rasters)
+        check_crs("label_crs", self.label_crs, self.labels)
         if self.positive_classes is not None:
             check_positive(self.positive_classes)
         choice("device", self.device, DEVICES)

@@ -154,8 +154,11 @@ def _check_places(shown: str, dataset: rasterio.DatasetReader, crs: RasterCRS | 
     if crs is None or grid.crs is None:
         raise RasterError(f"{shown} has other pixels than the scene, and one of the two has no CRS: assign one.")
     # A CRS alone is no place: people set one, or QGIS does by itself, for rasters that have only pixels.
-    if transform_of(dataset) == UNPLACED:
-        raise RasterError(f"{shown} has no place, only pixels, and other ones than the scene: georeference it.")
+    if transform_of(dataset) == UNPLACED or not grid.placed:
+        which = "the scene has" if not grid.placed else "it has"
+        raise RasterError(
+            f"{shown} has other pixels than the scene, and {which} only pixels, no place: georeference it."
+        )
 
 
 def _origin(dataset: rasterio.DatasetReader, crs: RasterCRS | None, grid: Grid) -> tuple[int, int] | None:

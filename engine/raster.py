@@ -62,6 +62,13 @@ class Grid:
     transform: Affine
     crs: CRS | None
 
+    @property
+    def placed(self) -> bool:
+        """Whether the transform is one; a CRS alone is no place: people set one, or QGIS does, for mere pixels."""
+        scale = self.transform @ Affine.translation(-self.transform.c, self.transform.f)
+        whole = self.transform.c.is_integer() and self.transform.f.is_integer()
+        return not (whole and 0 <= self.transform.c < 1e6 and -1e6 < self.transform.f <= 0 and scale == UNPLACED)
+
     def part(self, window: Window) -> Grid:
         """The grid of a window."""
         return Grid(window.width, window.height, self.transform @ Affine.translation(window.col, window.row), self.crs)

@@ -50,8 +50,8 @@ class InspectRequest:
             raise RequestError("Name the rasters to train on (rasters) and their labels (labels).")
         if self.source == "rasters":
             check_labels(self.rasters, self.labels)
-            check_crs("crs", self.crs, self.rasters)
-            check_crs("label_crs", self.label_crs, self.labels)
+        check_crs("crs", self.crs, self.rasters)
+        check_crs("label_crs", self.label_crs, self.labels)
         if bool(self.train_split) != bool(self.validation_split):
             raise RequestError("Give both lists, train_split and validation_split, or none: then scenes are split.")
         check_positive(self.positive_classes)

@@ -10,7 +10,8 @@ it, since that is debris which nobody labelled. They may well be other floating 
 practice negatives only.
 
 The models of a recipe that differ in seed hold out different folds of the real images, some of few labelled pixels. So
-they share their thresholds, as in cross-validation: what each of them says of its own fold is added up.
+they share their thresholds, as in cross-validation: what each of them says of its own fold is added up. Models that
+learnt from each other's mean are no more quite blind to their folds, which other teachers saw.
 """
 
 from __future__ import annotations

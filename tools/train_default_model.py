@@ -33,6 +33,7 @@ DATA = (
     "images of marida_train (MARIDA's train and val splits) with practice things and real floating matter pasted in; "
     "their unlabelled pixels are weak negatives of debris, the edges of land and cloud negatives of all that floats"
 )
+_SEEN = " (not from those of its teachers that held out others)"
 PATCHES = "; labelled patches of MARIDA's test split, as they are and with practice things painted on"
 
 
@@ -44,7 +45,7 @@ def say(text: str) -> None:
 def card_of(trainer: Trainer, name: str) -> ModelCard:
     """All that is known of a model before its thresholds are set."""
     recipe = trainer.recipe
-    kept = {key: getattr(recipe, key) for key in ("seed", "steps", "batch_size", "rate", "width")}
+    kept = {key: getattr(recipe, key) for key in ("seed", "steps", "batch_size", "rate")}
     return ModelCard(
         name=name,
         bands=MARIDA_ORDER,
@@ -60,6 +61,7 @@ def card_of(trainer: Trainer, name: str) -> ModelCard:
             "weak_share": WEAK_SHARE,
             "edge_share": EDGE_SHARE,
             **kept,
+            "width": trainer.network.config.width,
             **({"teachers": names_of(recipe.teachers)} if recipe.teachers else {}),
             **({"went_on_from": _before(trainer.start)} if trainer.start else {}),
         },
@@ -90,7 +92,8 @@ def _origin(trainer: Trainer) -> dict[str, Any]:
     return {
         "track": "clean: no pixel of MARIDA's test split",
         "data": DATA,
-        "held_out": f"fold {recipe.fold} of {FOLDS} of the real images; every fifth signature scene",
+        "held_out": f"fold {recipe.fold} of {FOLDS} of the real images{_SEEN if recipe.teachers else ''}; every fifth "
+        "signature scene, but not for what a practice scene borrows from others, as ships",
     }
 
 

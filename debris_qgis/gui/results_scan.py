@@ -34,6 +34,7 @@ class ScanTask(QgsTask):
         self._mask = run.mask.source() if run.mask is not None else ""
         self._mask_crs = crs_set_by_hand(run.mask) if run.mask is not None else None
         self._probability = run.probability.source() if run.probability is not None else ""
+        self._probability_crs = crs_set_by_hand(run.probability) if run.probability is not None else None
         self._done = done
         self._found = Scan()
 
@@ -43,7 +44,7 @@ class ScanTask(QgsTask):
             if self._mask:
                 self._found.areas = areas_of(self._mask, self._mask_crs)
             if self._probability and not self.isCanceled():
-                self._found.index = ProbabilityIndex(self._probability, self.isCanceled)
+                self._found.index = ProbabilityIndex(self._probability, self.isCanceled, self._probability_crs)
         except RuntimeError as error:
             self._found.problem = str(error)
             return False

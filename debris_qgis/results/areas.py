@@ -106,7 +106,7 @@ def row_areas(dataset, crs: Optional[QgsCoordinateReferenceSystem] = None) -> Op
     # A CRS alone is no place: people set one, or QGIS does by itself, for rasters that have only pixels.
     if crs is not None and tuple(map(abs, dataset.GetGeoTransform())) == PIXELS_ONLY:
         return None
-    crs = crs or _stored_crs(dataset)
+    crs = crs or stored_crs(dataset)
     if not crs.isValid():
         return None
     left, width, _, top, _, height = dataset.GetGeoTransform()
@@ -125,7 +125,8 @@ def row_areas(dataset, crs: Optional[QgsCoordinateReferenceSystem] = None) -> Op
     return np.interp(np.arange(dataset.RasterYSize), rows, geodesic)
 
 
-def _stored_crs(dataset) -> QgsCoordinateReferenceSystem:
+def stored_crs(dataset) -> QgsCoordinateReferenceSystem:
+    """The CRS in a raster's file, not valid where there is none."""
     system = dataset.GetSpatialRef()
     crs = QgsCoordinateReferenceSystem()
     if system is not None:

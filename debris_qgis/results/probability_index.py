@@ -18,7 +18,7 @@ from qgis.core import (
     QgsRectangle,
 )
 
-from .areas import row_areas
+from .areas import row_areas, stored_crs
 from .selection import WGS84, has_place
 
 BINS = 1000
@@ -49,8 +49,18 @@ class Candidate:
 class ProbabilityIndex:
     """The index of one probability raster."""
 
-    def __init__(self, path: str, cancelled: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        path: str,
+        cancelled: Callable[[], bool] = lambda: False,
+        crs: Optional[QgsCoordinateReferenceSystem] = None,
+    ) -> None:
         """Read the raster once.
+
+        Args:
+            path: the raster.
+            cancelled: asked now and then.
+            crs: of it where a person has set it; None where its file's own holds.
 
         Raises:
             RuntimeError: it cannot be read.
@@ -60,9 +70,9 @@ class ProbabilityIndex:
             raise RuntimeError(f"{path} cannot be opened as a raster.")
         self._transform = dataset.GetGeoTransform()
         self._width, self._height = dataset.RasterXSize, dataset.RasterYSize
-        system = dataset.GetSpatialRef()
-        self._crs = QgsCoordinateReferenceSystem.fromWkt(system.ExportToWkt()) if system is not None else None
-        self.row_area = row_areas(dataset)
+        own = crs or stored_crs(dataset)
+        self._crs = own if own.isValid() else None
+        self.row_area = row_areas(dataset, crs)
         self._lowest = LOWEST
         self._read(dataset.GetRasterBand(1), cancelled)
 

@@ -36,8 +36,9 @@ EXCESS_RANGE = (-0.03, 0.7)
 ALIKE, WHOLE = 0.01, 0.85
 """Excess from which on matter is compared by ratios, not by differences; and the share of a mixture's pixels that are
 weaker in 20 m bands, compared with B8, than matter that fills its 20 m cell."""
-FILLING = 0.2
-"""Deviation of the logarithm of that ratio among groups that fill their cells alike."""
+COARSE, FILLING = [4, 5, 6, 8], 0.2
+"""Which of the 20 m bands (red edge and narrow near infrared); and the deviation of the logarithm of that ratio among
+groups that fill their cells alike."""
 
 # Reflectance in the order of MARIDA's bands, rounded after the ECOSTRESS spectral library (Meerdink et al. 2019,
 # doi 10.1016/j.rse.2019.05.015): quartz sand dry and wet, broadleaf canopy, mangrove, concrete and roofs, bare soil,
@@ -196,9 +197,9 @@ class Conditions:
 
 @lru_cache(maxsize=16)
 def _coarseness(kind: str) -> npt.NDArray[np.float64]:
-    """Logarithm (POOL_SIZE,) of a pool's 20 m bands over B8, 0 where it is that of matter that fills its cell."""
+    """Logarithm (POOL_SIZE,) of a pool's 20 m bands (B5, B6, B7, B8A) over B8, 0 for matter that fills its cell."""
     spectra = pool(kind).astype(np.float64)
-    ratio = np.log(np.maximum(spectra[:, 4:9][:, [0, 1, 2, 4]].mean(axis=1), LOWEST) / np.maximum(spectra[:, 7], 0.003))
+    ratio = np.log(np.maximum(spectra[:, COARSE].mean(axis=1), LOWEST) / np.maximum(spectra[:, 7], 0.003))
     return np.asarray(ratio - np.quantile(ratio, WHOLE))
 
 

@@ -23,8 +23,9 @@ FORMS = {"single": 0.2, "pair": 0.12, "filament": 0.34, "windrow": 0.08, "blob":
 """Shapes of floating matter, and how often each is drawn."""
 DEBRIS, FOAM, WAVES, MIXED = 1, 9, 12, 15
 FRINGE, FRINGED = (0.03, 0.4), 0.5
-"""Excess in B8 of what is labelled as mixed water, in parts of that of debris in the same scene (0.11, 0.22, 0.47:
-the 10, 50 and 90 percentiles of 28 scenes); and how many groups of debris have it around them."""
+"""Excess in B8 of what is labelled as mixed water, in parts of that of debris in the same scene (0.11, 0.22, 0.47: the
+10, 50 and 90 percentiles of 28 scenes; single pixels of MARIDA's labels are fainter, so it starts lower); and how many
+groups of debris have it around them."""
 
 FLOATING: dict[str, tuple[tuple[str, int, float], ...]] = {
     "debris": (("debris", 1, 0.96), ("plastic", 1, 0.04)),

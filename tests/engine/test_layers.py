@@ -131,5 +131,18 @@ def test_a_crs_alone_is_no_place(make_raster) -> None:
     with open_place(path, Grid(40, 30, UNPLACED, crs), "WATER", crs) as place:
         np.testing.assert_array_equal(place.inside(Window(0, 0, 30, 40)), wet[0] > 0)
     placed = Grid(40, 30, Affine(10, 0, 500000, 0, -10, 600000), crs)
-    with pytest.raises(RasterError, match=r"WATER \(.*water.tif\) has no place"):
+    with pytest.raises(RasterError, match=r"WATER \(.*water.tif\) has other pixels.* it has only pixels, no place"):
         open_place(path, placed, "WATER", crs).__enter__()
+
+
+def test_a_scene_of_pixels_only_takes_no_layer_that_has_a_place(make_raster) -> None:
+    """Its CRS says nothing: laid over it, the layer would lie nowhere, and all would count as land."""
+    crs = CRS.from_epsg(32630)
+    path = str(make_raster(np.ones((1, 30, 40), dtype=np.uint8), name="water.tif", names=None))
+    bare = Grid(40, 30, UNPLACED, crs)
+    assert not bare.placed
+    assert not bare.part(Window(4, 8, 10, 10)).placed
+    assert Grid(40, 30, Affine(10, 0, 500000, 0, -10, 600000), crs).placed
+    assert Grid(40, 30, Affine(1, 0, 500000.5, 0, -1, 600000), crs).placed
+    with pytest.raises(RasterError, match="the scene has only pixels, no place"):
+        open_place(path, bare.part(Window(4, 8, 10, 10)), "WATER").__enter__()

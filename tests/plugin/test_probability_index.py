@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from osgeo import gdal, ogr
+from qgis.core import QgsCoordinateReferenceSystem
 
 from debris_qgis.results.probability_index import ProbabilityIndex, _components
 
@@ -33,6 +34,17 @@ def test_areas_and_patches_of_the_index(tmp_path):
     assert len(patches) == layer.GetFeatureCount()
     assert all(patch.geometry.isGeosValid() for patch in patches)
     assert all(patch.geometry.area() == pytest.approx(patch.area_m2) for patch in patches)
+
+
+def test_a_crs_set_in_qgis_tells_area_and_place(tmp_path):
+    probability = np.zeros((40, 50), dtype=np.float32)
+    probability[10:12, 10:12] = 0.9
+    path = write_raster(tmp_path / "p.tif", probability, np.nan, epsg=None)
+    without, given = ProbabilityIndex(path), ProbabilityIndex(path, crs=QgsCoordinateReferenceSystem("EPSG:32630"))
+    assert without.area(0.5) is None
+    assert np.isnan(without.candidates(0.5, 1.0)[0].lon)
+    assert given.area(0.5) == pytest.approx(400)
+    assert -6 < given.candidates(0.5, 1.0)[0].lon < 0
 
 
 @pytest.mark.parametrize("density", [0.05, 0.4, 0.7])
