@@ -27,7 +27,7 @@ from engine.training.texture import FOLDS
 from tools.default_model_training import EDGE_SHARE, WEAK_SHARE, Recipe, Trainer, names_of
 from tools.pooled_tiles import PooledTiles
 
-NAME = "practice-10"
+NAME = "practice-15"
 DATA = (
     "tiles of practice scenes (published spectra of MARIDA's train and val scenes and of Duarte and Azevedo), and "
     "images of marida_train (MARIDA's train and val splits) with practice things and real floating matter pasted in; "
@@ -93,7 +93,7 @@ def _origin(trainer: Trainer) -> dict[str, Any]:
         "track": "clean: no pixel of MARIDA's test split",
         "data": DATA,
         "held_out": f"fold {recipe.fold} of {FOLDS} of the real images{_SEEN if recipe.teachers else ''}; every fifth "
-        "signature scene, but not for what a practice scene borrows from others, as ships",
+        "signature scene",
     }
 
 

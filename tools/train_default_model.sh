@@ -4,11 +4,10 @@
 #   tools/train_default_model.sh [OUTPUT]
 #
 # Makes the tiles (tools/default_model_data.py), trains with each of SEEDS (tools/train_default_model.py; build/models
-# keeps them), two at once; lets each go on with the mean of all as its lesson besides the labels; and sets the thresholds
-# that they share (tools/calibrate_default_model.py). The one of seed SEED is the result. Needs a folder of real images in
-# MARIDA's layout, TEXTURES (default: ../shared/data/marida_train). Takes three to eight minutes for the tiles, then 70
-# minutes to three hours, on two cores; a GPU, where there is one, trains in minutes. WIDTH=64 trains the large network;
-# MODEL_NAME is what its card calls it.
+# keeps them), two at once, and sets the thresholds that they share (tools/calibrate_default_model.py); the one of seed
+# SEED is the result. Needs a folder of real images in MARIDA's layout, TEXTURES (default: ../shared/data/marida_train).
+# Takes three to eight minutes for the tiles, then 40 minutes to two hours, on two cores; a GPU, where there is one,
+# trains in minutes. WIDTH=64 trains the large network; MODEL_NAME is what its card calls it.
 set -eu
 
 output=${1:-engine/models/default.safetensors}
@@ -27,21 +26,11 @@ case " $SEEDS " in
     exit 2
     ;;
 esac
-
-# Each seed on one core: as many threads as cores would make other roundings on another machine.
-train() { # train NAME_OF_FILE OPTION…
-    file=$1
-    shift
-    printf '%s\n' $SEEDS | xargs -P 2 -I '{}' "$PYTHON" -m tools.train_default_model --pool build/pool --seed '{}' \
-        --threads 1 ${MODEL_NAME:+--name "$MODEL_NAME"} "$@" --output "$models/$file-{}.safetensors"
-}
-
 "$(dirname "$0")/make_pool.sh"
 mkdir -p "$models"
-train first --width "$WIDTH"
-# shellcheck disable=SC2046  # one word a seed
-train seed --start "$models/first-{}.safetensors" --steps 800 --rate 0.001 \
-    --teachers $(printf "$models/first-%s.safetensors " $SEEDS)
+# Each seed on one core: as many threads as cores would make other roundings on another machine.
+printf '%s\n' $SEEDS | xargs -P 2 -I '{}' "$PYTHON" -m tools.train_default_model --pool build/pool --seed '{}' \
+    --width "$WIDTH" --threads 1 ${MODEL_NAME:+--name "$MODEL_NAME"} --output "$models/seed-{}.safetensors"
 # shellcheck disable=SC2046  # one word a seed
 "$PYTHON" -m tools.calibrate_default_model --pool build/pool --textures "$TEXTURES" \
     --model $(printf "$models/seed-%s.safetensors " $SEEDS)

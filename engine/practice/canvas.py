@@ -11,10 +11,12 @@ from engine.practice.fields import white
 from engine.practice.spectra import LOWEST
 from engine.tiling import Window
 
-__all__ = ["CLOUD", "LAND", "NO_LABEL", "Canvas", "Patch", "blocks", "observe"]
+__all__ = ["CLOUD", "LAND", "MIXED", "NO_LABEL", "WEAK", "Canvas", "Patch", "blocks", "observe"]
 
 Array = npt.NDArray[np.float32]
-NO_LABEL, CLOUD, LAND = 0, 6, 16
+NO_LABEL, CLOUD, LAND, MIXED = 0, 6, 16, 15
+WEAK = 255
+"""Class number of pixels of real images that nobody labelled."""
 INFRARED, BRIGHT_WATER = 7, 0.05
 """B8, and the reflectance there from which on water hides what floats: sediment-laden water has up to 0.11."""
 WATER_CLASSES = (7, 8, 10, 11, 13, 15)
@@ -99,7 +101,9 @@ class Canvas:
         there += fraction * (spectra - np.where(excess, 0, there))
         np.maximum(there, LOWEST, out=there, where=fraction > 0)
         labels, own = self.classes[rows, cols], self.own[rows, cols]
-        taken = (classes > 0) & (fraction > 0)
+        # A rim of water says less than what is there already: a thing's label, or that nobody knows.
+        faint = np.isin(classes, WATER_CLASSES) & ~np.isin(labels, (*WATER_CLASSES, WEAK))
+        taken = (classes > 0) & (fraction > 0) & ~faint
         labels[taken] = classes[taken]
         labels[~taken & (fraction > 0.08)] = NO_LABEL
         own[taken] = measured & ~np.isin(classes[taken], WATER_CLASSES)
@@ -129,7 +133,7 @@ def observe(canvas: Canvas, phase: int, key: tuple[int, ...], noise: float) -> N
     # A pixel beside measured matter shares its 20 m cell: too much of a mixture to be called open water by most.
     cells = canvas.own.reshape(window.height // 2, 2, window.width // 2, 2).any(axis=(1, 3))
     beside = cells.repeat(2, axis=0).repeat(2, axis=1) & ~canvas.own
-    water = np.isin(canvas.classes, WATER_CLASSES)
+    water = np.isin(canvas.classes, WATER_CLASSES) & (canvas.classes != MIXED)
     mute = white((*key, 90), window) > 0
     canvas.classes[beside & water & mute] = NO_LABEL
 

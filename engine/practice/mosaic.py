@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from engine.practice.canvas import INFRARED, Canvas
 from engine.practice.fields import white
-from engine.practice.optics import LEAST_SEEN, blur_of, gain_of, spread_light
+from engine.practice.optics import LEAST_SEEN, blur_of, filled, gain_of, spread_light
 from engine.practice.spectra import spread
 from engine.practice.things import FLOATING
 from engine.practice.water import Setting
@@ -59,7 +59,9 @@ def paint_mosaic(setting: Setting, canvas: Canvas) -> None:
         here = stones == number
         if here.any():
             excess = np.zeros_like(total)
-            excess[:, here] = _excess(setting, rng, number, int(here.sum())).T
+            excess[:, here] = _excess(
+                setting, rng, number, int(here.sum()), filled(here.astype(np.float32), here, blur)
+            ).T
             light = spread_light(excess, blur)
             light *= gain_of(excess[INFRARED, here], light[INFRARED, here])
             total += light
@@ -73,12 +75,14 @@ def paint_mosaic(setting: Setting, canvas: Canvas) -> None:
     canvas.mix(slice(None), slice(None), seen.astype(np.float32), total, labels, excess=True, hideable=hideable)
 
 
-def _excess(setting: Setting, rng: np.random.Generator, number: int, count: int) -> npt.NDArray[np.float32]:
-    """Excess over water (count, 11) of pixels of a class."""
+def _excess(
+    setting: Setting, rng: np.random.Generator, number: int, count: int, fill: float
+) -> npt.NDArray[np.float32]:
+    """Excess over water (count, 11) of pixels of a class that fill so much of their 20 m cells."""
     ingredient = INGREDIENT_OF.get(number, "")
     if ingredient in FLOATING:
         kinds = [kind for kind, of, _ in FLOATING[ingredient] if of == number]
         shares = np.array([share for _, of, share in FLOATING[ingredient] if of == number])
         kind = str(rng.choice(kinds, p=shares / shares.sum()))
-        return setting.conditions.draw_floating(rng, kind, number, rng.random(count))
+        return setting.conditions.draw_floating(rng, kind, number, rng.random(count), fill)
     return setting.conditions.draw(rng, number, spread(rng, count)) - setting.conditions.water

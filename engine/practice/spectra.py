@@ -23,7 +23,6 @@ __all__ = [
     "Conditions",
     "choose_conditions",
     "pool",
-    "scene_with",
     "signature_scenes",
     "spread",
 ]
@@ -121,6 +120,8 @@ class Conditions:
     seed: int
     water: Array
     """Mean reflectance of its clear water, (11,)."""
+    scenes: tuple[str, ...] | None = None
+    """Real scenes that classes may be borrowed from; all where None, or where none of them holds the class."""
 
     def has(self, number: int) -> bool:
         """Whether the real scene holds the class."""
@@ -136,7 +137,7 @@ class Conditions:
         known = _signatures()
         scene = known[of or self.scene]
         if number not in scene:
-            scene = known[str(rng.choice(_scenes_with()[number]))]
+            scene = known[self.elsewhere(rng, number)]
         mean, std = scene[number]
         excess = mean - (scene[7][0] if 7 in scene else self.water)
         if number != 7:
@@ -145,6 +146,11 @@ class Conditions:
         least = 0.15 * np.abs(excess) + 0.0006 if number not in (7, 8, 10, 11, 13) else np.full(11, 0.0004)
         deviation = 0.3 * np.abs(excess) + 0.0006 if std is None else np.maximum(std, least)
         return np.maximum(self.water + excess, LOWEST).astype(np.float32), deviation.astype(np.float32)
+
+    def elsewhere(self, rng: np.random.Generator, number: int) -> str:
+        """A scene that holds the class: what sails, for one, is no part of the scene that it is in."""
+        names = _scenes_with()[number]
+        return str(rng.choice([name for name in names if self.scenes is None or name in self.scenes] or names))
 
     def draw(self, rng: np.random.Generator, number: int, normal: Array, of: str | None = None) -> Array:
         """Pixels (count, 11) of a class, from standard normal numbers of the same shape; `of` as in `signature`.
@@ -208,11 +214,6 @@ def _fitting(kind: str, filled: float) -> npt.NDArray[np.float64]:
     return np.asarray(np.exp(-0.5 * ((_coarseness(kind) - np.log(filled)) / FILLING) ** 2) + 1e-6)
 
 
-def scene_with(rng: np.random.Generator, number: int) -> str:
-    """A scene that holds the class: what sails is no part of the scene that it is in."""
-    return str(rng.choice(_scenes_with()[number]))
-
-
 def choose_conditions(seed: int, scenes: tuple[str, ...] | None = None) -> Conditions:
     """The conditions of one of the signature scenes (all, or those of `scenes`), and a little off them."""
     rng = np.random.default_rng([seed, 70])
@@ -220,7 +221,8 @@ def choose_conditions(seed: int, scenes: tuple[str, ...] | None = None) -> Condi
     name = str(rng.choice([n for n in names if 7 in _signatures()[n]]))
     mean, _ = _signatures()[name][7]
     gain = np.exp(rng.normal(0, 0.08) + rng.normal(0, 0.04, 11))
-    return Conditions(name, seed, np.maximum(mean * gain + rng.normal(0, 0.0008), LOWEST).astype(np.float32))
+    water = np.maximum(mean * gain + rng.normal(0, 0.0008), LOWEST).astype(np.float32)
+    return Conditions(name, seed, water, scenes)
 
 
 def signature_scenes() -> list[str]:

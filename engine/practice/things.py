@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from engine.practice.canvas import INFRARED, Patch
+from engine.practice.canvas import INFRARED, MIXED, Patch
 from engine.practice.fields import Field
 from engine.practice.optics import blur_of, filled, soften
 from engine.practice.spectra import Conditions, spread
@@ -21,7 +21,7 @@ Array = npt.NDArray[np.float32]
 Rng = np.random.Generator
 FORMS = {"single": 0.2, "pair": 0.12, "filament": 0.34, "windrow": 0.08, "blob": 0.14, "scattered": 0.12}
 """Shapes of floating matter, and how often each is drawn."""
-DEBRIS, FOAM, WAVES, MIXED = 1, 9, 12, 15
+DEBRIS, FOAM, WAVES = 1, 9, 12
 FRINGE, FRINGED = (0.03, 0.4), 0.5
 """Excess in B8 of what is labelled as mixed water, in parts of that of debris in the same scene (0.11, 0.22, 0.47: the
 10, 50 and 90 percentiles of 28 scenes; single pixels of MARIDA's labels are fainter, so it starts lower); and how many

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from engine.practice.canvas import Patch
 from engine.practice.optics import DELAY, PIXEL_METRES, blur_of
-from engine.practice.spectra import Conditions, scene_with, spread
+from engine.practice.spectra import Conditions, spread
 
 __all__ = ["REACH", "ship"]
 
@@ -57,7 +57,7 @@ def _hull(
     """Excess (side, side, 11) of a hull with its superstructure, and its cover (side, side) in the 10 m bands."""
     length, beam = size
     # Not that of the scene alone: ships of 19-9-18_16PCC, whose images are painted on, are boats as faint as debris.
-    port = scene_with(rng, SHIP)
+    port = conditions.elsewhere(rng, SHIP)
     deck, house = (conditions.draw(rng, SHIP, _common(rng), port)[0] - conditions.water for _ in range(2))
     astern, share = rng.random() < 0.8, rng.uniform(0.1, 0.3)
     shade = ndimage.gaussian_filter1d(rng.standard_normal(64), 4, mode="wrap")

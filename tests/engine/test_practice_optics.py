@@ -142,7 +142,7 @@ def test_a_faint_stone_beside_a_bright_one_keeps_no_label(monkeypatch: pytest.Mo
     """Cloud beside debris: what the optics bring over from the cloud outshines the debris at its edge."""
     bright = {1: 0.01, 6: 0.4}
     monkeypatch.setattr(
-        mosaic, "_excess", lambda _s, _r, number, count: np.full((count, 11), bright[number], dtype=np.float32)
+        mosaic, "_excess", lambda _s, _r, number, count, _f: np.full((count, 11), bright[number], dtype=np.float32)
     )
     monkeypatch.setattr(mosaic, "STONES", {1: 0.5, 6: 0.5})
     monkeypatch.setattr(mosaic, "blur_of", lambda _: 0.7)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -92,6 +94,24 @@ def test_a_rim_of_mixed_water_leaves_its_20_m_cell_to_the_debris():
     assert canvas.own.tolist() == [[True, False], [False, False]]
 
 
+@pytest.mark.parametrize(("there", "left"), [(7, 15), (10, 15), (255, 15), (1, 0), (5, 0), (0, 0), (253, 0)])
+def test_a_rim_of_mixed_water_takes_no_label_from_a_thing(there: int, left: int):
+    """Beside labelled debris of a real image, nor where nobody knows what is there."""
+    canvas, one = _sea(2), np.zeros((2, 2), dtype=np.float32)
+    one[0, 0], canvas.classes[0, 0] = 1, there
+    canvas.paint(
+        Patch(0, 0, one, np.full((2, 2, 11), 0.004, dtype=np.float32), (15 * one).astype(np.uint8), excess=True)
+    )
+    assert canvas.classes[0, 0] == left
+
+
+def test_classes_are_borrowed_from_the_scenes_that_may_be_seen():
+    names = ("20-4-18_30VWH", "24-4-19_36JUN")
+    conditions = choose_conditions(4, names)
+    assert conditions.scenes == names
+    assert {conditions.elsewhere(np.random.default_rng(seed), SHIP) for seed in range(20)} == set(names)
+
+
 def test_a_signature_is_kept_as_its_excess_over_the_water():
     here = choose_conditions(11, ("4-9-16_16PCC",))
     brighter = Conditions(here.scene, here.seed, here.water + np.float32(0.02))
@@ -101,7 +121,7 @@ def test_a_signature_is_kept_as_its_excess_over_the_water():
 
 
 def test_ships_of_one_scene_come_from_many():
-    conditions, reach = choose_conditions(3, ("19-9-18_16PCC",)), []
+    conditions, reach = replace(choose_conditions(3, ("19-9-18_16PCC",)), scenes=None), []
     for seed in range(60):
         patch = ship(np.random.default_rng(seed), conditions)
         reach.append(patch.spectra[patch.classes == SHIP, B8].mean())
@@ -120,7 +140,7 @@ def test_bright_water_hides_what_floats_and_no_ship(hideable: bool):
 
 
 def test_single_stones_of_a_mosaic_stay_as_bright_as_they_were(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(mosaic, "_excess", lambda _s, _r, _n, count: np.full((count, 11), 0.05, dtype=np.float32))
+    monkeypatch.setattr(mosaic, "_excess", lambda _s, _r, _n, count, _f: np.full((count, 11), 0.05, dtype=np.float32))
     monkeypatch.setattr(mosaic, "STONES", {1: 1.0})
     for seed in range(4):
         setting, canvas = Setting(seed, choose_conditions(seed), frozenset(), 96, 96), _sea(96)
