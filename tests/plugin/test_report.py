@@ -10,17 +10,14 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
-import pypdfium2
 import pytest
 from osgeo import gdal
-from qgis import processing
 from qgis.core import (
     Qgis,
     QgsCoordinateReferenceSystem,
     QgsCoordinateTransform,
     QgsCoordinateTransformContext,
     QgsDistanceArea,
-    QgsGeometry,
     QgsLayoutItem,
     QgsLayoutItemLabel,
     QgsLayoutItemMap,
@@ -29,7 +26,6 @@ from qgis.core import (
     QgsPointXY,
     QgsProcessingException,
     QgsProject,
-    QgsRasterLayer,
     QgsRectangle,
     QgsVectorLayer,
 )
@@ -45,7 +41,8 @@ from debris_qgis.results.selection import CHOICES, select
 from debris_qgis.results.severity import DEFAULT, severity
 from debris_qgis.results.sheet import height_of
 
-from .conftest import ROOT, RecordingFeedback, data_folder
+from .conftest import ROOT, data_folder
+from .report_driver import picture_of, report, text_of
 from .results_data import write_run
 
 NOTE = "Müll am Strand, 海ごみ. " * 12
@@ -56,29 +53,6 @@ def run(tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     return write_run(folder)
-
-
-def report(run, folder, **values):
-    feedback = RecordingFeedback()
-    parameters = {
-        "DETECTIONS": run["DETECTIONS"],
-        "MASK": run["MASK"],
-        "PDF": str(folder / "report.pdf"),
-        "HTML": str(folder / "report.html"),
-        **values,
-    }
-    return processing.run("debris:report", parameters, feedback=feedback), feedback
-
-
-def text_of(path):
-    """All text of a PDF; what is drawn as outlines would not be found."""
-    document = pypdfium2.PdfDocument(str(path))
-    return "\n".join(page.get_textpage().get_text_range() for page in document).replace("\r", "")
-
-
-def picture_of(path, number=0, dpi=100):
-    page = pypdfium2.PdfDocument(str(path))[number]
-    return np.asarray(page.render(scale=dpi / 72).to_pil().convert("RGB")).astype(int)
 
 
 def near(picture, colour, tolerance=40):
@@ -257,114 +231,6 @@ def test_a_close_up_is_as_wide_as_it_says(epsg, lon, lat, units):
 
 def _sides(square):
     return square.xMinimum(), square.xMaximum()
-
-
-def _reprojected(run, epsg):
-    """The same detections as a table in another CRS."""
-    path = run["DETECTIONS"].replace(".gpkg", f"_{epsg}.gpkg")
-    gdal.VectorTranslate(path, run["DETECTIONS"], dstSRS=f"EPSG:{epsg}")
-    return path
-
-
-def _misplaced(path, epsg):
-    """A raster whose file says a CRS that is not meant, or none."""
-    dataset = gdal.Open(path, gdal.GA_Update)
-    dataset.SetProjection(QgsCoordinateReferenceSystem(f"EPSG:{epsg}").toWkt() if epsg else "")
-    dataset.FlushCache()
-    return path
-
-
-def _set_by_hand(path, epsg=32630):
-    layer = QgsRasterLayer(path, "set by hand")
-    layer.setCrs(QgsCoordinateReferenceSystem(f"EPSG:{epsg}"))
-    return layer
-
-
-def _differing(folder, other):
-    """Of the map's page and the close-ups' page, the share of pixels that differ between two reports."""
-    pages = [[picture_of(where / "report.pdf", number, 60) for number in (0, 1)] for where in (folder, other)]
-    return [float((np.abs(one - two).sum(axis=2) > 150).mean()) for one, two in zip(*pages, strict=True)]
-
-
-@pytest.mark.parametrize("epsg", [4326, 3857, 32631])
-def test_detections_in_another_crs_are_shown_where_they_are(run, out, tmp_path, epsg):
-    """As an export hands them on: the close-ups are those of the scene's own CRS."""
-    report(run, out)
-    report({**run, "DETECTIONS": _reprojected(run, epsg)}, tmp_path)
-    assert max(_differing(out, tmp_path)) < 0.002
-
-
-@pytest.mark.parametrize("epsg", [None, 32631])
-@pytest.mark.parametrize("named", [False, True])
-def test_a_scene_whose_crs_was_set_by_hand_lies_below_what_was_found_in_it(run, out, tmp_path, epsg, named):
-    """Detect took the CRS that is meant, and so has the mask; the scene's file still says another, or none."""
-    report(run, out)
-    _misplaced(run["SCENE"], epsg)
-    report(run, tmp_path, **({"SCENE": _set_by_hand(run["SCENE"])} if named else {}))
-    assert max(_differing(out, tmp_path)) < 0.002
-
-
-@pytest.mark.parametrize("epsg", [None, 3857])
-def test_the_crs_of_a_mask_that_was_set_by_hand_holds(run, out, tmp_path, epsg):
-    """Areas too: as the file says, they would be unknown, or those of Mercator's metres."""
-    report(run, out)
-    report(run, tmp_path, MASK=_set_by_hand(_misplaced(run["MASK"], epsg)), SCENE=run["SCENE"])
-    assert max(_differing(out, tmp_path)) < 0.002
-    told = [re.findall(r"[Oo]bserved.*?km²", text_of(folder / "report.pdf")) for folder in (out, tmp_path)]
-    assert told[0] == told[1] != []
-
-
-def test_a_mask_that_lies_nowhere_in_the_crs_it_was_given_has_no_areas(run):
-    """A slip in choosing it, or pixels alone that QGIS has given the project's CRS."""
-    degrees = QgsCoordinateReferenceSystem("EPSG:4326")
-    zone = QgsCoordinateReferenceSystem("EPSG:32630")
-    assert areas_of(run["MASK"], degrees).square_metres is None
-    dataset = gdal.Open(_misplaced(run["MASK"], None), gdal.GA_Update)
-    dataset.SetGeoTransform((0, 1, 0, 0, 0, -1))
-    dataset.FlushCache()
-    del dataset
-    assert areas_of(run["MASK"], zone).square_metres is None
-    assert sum(areas_of(run["MASK"], zone).pixels.values()) == 100 * 100
-
-
-def test_a_scene_or_a_mask_in_another_crs_is_brought_to_its_place(run, tmp_path):
-    """Warped to another zone: each close-up holds its detection in its middle, all maps in one CRS."""
-    for name, epsg in (("SCENE", 32631), ("MASK", 32631), ("SCENE", 4326)):
-        warped = str(tmp_path / f"{name}_{epsg}.tif")
-        gdal.Warp(warped, run[name], dstSRS=f"EPSG:{epsg}")
-        layers, entries, sheet, project = _laid_out({**run, name: warped})
-        maps = [item for item in sheet.layout.items() if isinstance(item, QgsLayoutItemMap)]
-        assert len(maps) == 1 + 2 * len(entries)
-        assert {item.crs().authid() for item in maps} == {"EPSG:32631" if name == "MASK" else "EPSG:32630"}
-        to_map = QgsCoordinateTransform(layers.outlines.crs(), layers.crs, QgsCoordinateTransformContext())
-        for entry in entries:
-            geometry = QgsGeometry(entry.feature.geometry())
-            geometry.transform(to_map)
-            middle = geometry.boundingBox().center()
-            assert sum(item.extent().center().distance(middle) < 1 for item in maps) == 2
-
-
-def _laid_out(run):
-    layer = QgsVectorLayer(run["DETECTIONS"], "detections", "ogr")
-    areas, provenance = areas_of(run["MASK"]), of_raster(run["MASK"])
-    selection = select(layer, CHOICES[3], 0, provenance.period)
-    words = content(selection, provenance, areas, None, DEFAULT, 100)
-    project = QgsProject()
-    layers = layers_for(selection, run["SCENE"], run["MASK"], areas.pixels, [e.feature for e in words.entries])
-    project.addMapLayers(layers.all(), False)
-    # The layers live as long as the project.
-    return layers, words.entries, draw(words, layers, project).sheet, project
-
-
-def test_detections_that_cannot_be_brought_to_the_map_say_so(run, out, tmp_path):
-    """A CRS that was given by mistake: nothing on this Earth has such a longitude."""
-    wrong = str(tmp_path / "wrong.gpkg")
-    gdal.VectorTranslate(wrong, run["DETECTIONS"], dstSRS="EPSG:4326", reproject=False)
-    with pytest.raises(
-        QgsProcessingException, match="cannot be brought from their CRS, EPSG:4326.*, into that of the map, EPSG:32630"
-    ):
-        report(run, out, DETECTIONS=wrong)
-    assert list(out.iterdir()) == []
 
 
 def test_what_cannot_be_reported_says_why_and_leaves_nothing(run, out, tmp_path):
