@@ -16,9 +16,9 @@ import shapely
 
 from engine.components import Component
 from engine.errors import OutputError
+from engine.grid import Grid
 from engine.ground import Ground
 from engine.monitor import Monitor, silent, watched
-from engine.raster import Grid
 from engine.surroundings import Surroundings, Surveyor
 
 __all__ = ["DRIVERS", "MEASURES", "Detection", "detections_from", "driver_for", "measures_of", "write_detections"]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from pyproj import CRS, Geod, Transformer
 
-from engine.raster import Grid
+from engine.grid import Grid
 
 __all__ = ["Ground"]
 

@@ -27,7 +27,7 @@ from rasterio.features import rasterize
 from rasterio.vrt import WarpedVRT
 
 from engine.errors import DataError
-from engine.raster import UNPLACED, Grid, transform_of
+from engine.grid import UNPLACED, Grid, transform_of
 from engine.tiling import Window
 
 __all__ = [

@@ -27,7 +27,7 @@ from shapely.errors import GEOSException
 from shapely.geometry.base import BaseGeometry
 
 from engine.errors import RasterError
-from engine.raster import UNPLACED, Grid, transform_of
+from engine.grid import UNPLACED, Grid, transform_of
 from engine.tiling import Window
 
 __all__ = ["AlignedRaster", "Place", "Polygons", "open_aligned", "open_place"]

@@ -11,7 +11,6 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +27,14 @@ from rasterio.windows import Window as RasterWindow
 
 from engine.bands import BandLabel, match_bands
 from engine.errors import BandError, RasterError
+from engine.grid import Grid, transform_of
 from engine.reflectance import Scaling, choose_scaling
 from engine.tiling import Window
 
-__all__ = ["UNPLACED", "Grid", "Scene", "gdal_settings", "open_scene", "scene_name", "transform_of"]
+__all__ = ["Scene", "gdal_settings", "open_scene", "scene_name"]
 
 log = logging.getLogger(__name__)
 
-UNPLACED = Affine(1, 0, 0, 0, -1, 0)
-"""Of rasters without a place: rows go down from 0, as QGIS draws them."""
 CACHE_BYTES = 256 * 1024**2
 SAMPLE_PIXELS = 256
 
@@ -51,47 +49,6 @@ def gdal_settings() -> Iterator[None]:
         # A raster without a place is a case of its own here (areas are unknown), not something to warn about.
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         yield
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Where pixels are: size, affine transform (pixel corner to CRS coordinates) and CRS, None where unknown."""
-
-    width: int
-    height: int
-    transform: Affine
-    crs: CRS | None
-
-    @property
-    def placed(self) -> bool:
-        """Whether the transform is one; a CRS alone is no place: people set one, or QGIS does, for mere pixels."""
-        scale = self.transform @ Affine.translation(-self.transform.c, self.transform.f)
-        whole = self.transform.c.is_integer() and self.transform.f.is_integer()
-        return not (whole and 0 <= self.transform.c < 1e6 and -1e6 < self.transform.f <= 0 and scale == UNPLACED)
-
-    def part(self, window: Window) -> Grid:
-        """The grid of a window."""
-        return Grid(window.width, window.height, self.transform @ Affine.translation(window.col, window.row), self.crs)
-
-    def window(self, extent: Sequence[float]) -> Window:
-        """The whole pixels that an extent (west, south, east, north, in the CRS) touches, within the grid.
-
-        Raises:
-            RasterError: the extent lies beside the grid.
-        """
-        west, south, east, north = extent
-        corners = [~self.transform @ (x, y) for x in (west, east) for y in (south, north)]
-        # A millionth of a pixel of tolerance: an extent that follows pixel edges must not gain a row by rounding.
-        left, top = (math.floor(min(corner[axis] for corner in corners) + 1e-6) for axis in (0, 1))
-        right, bottom = (math.ceil(max(corner[axis] for corner in corners) - 1e-6) for axis in (0, 1))
-        left, top = max(left, 0), max(top, 0)
-        right, bottom = min(right, self.width), min(bottom, self.height)
-        if right <= left or bottom <= top:
-            raise RasterError(
-                f"The extent {west:g},{south:g},{east:g},{north:g} does not touch the raster: "
-                "choose one that does, in the raster's own CRS."
-            )
-        return Window(top, left, bottom - top, right - left)
 
 
 def scene_name(path: str) -> str:
@@ -287,11 +244,6 @@ def _check_grid(path: str, transform: Affine) -> None:
         raise RasterError(
             f"{path} has a rotated or sheared grid. Warp it to a north-up grid first (Raster > Projections > Warp)."
         )
-
-
-def transform_of(dataset: rasterio.DatasetReader) -> Affine:
-    """The dataset's transform; `UNPLACED` where it has none."""
-    return UNPLACED if dataset.transform.is_identity else dataset.transform
 
 
 def _grid(dataset: rasterio.DatasetReader, crs: CRS | None) -> Grid:

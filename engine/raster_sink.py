@@ -23,7 +23,7 @@ from rasterio.windows import Window as RasterWindow
 from shapely.geometry.base import BaseGeometry
 
 from engine.errors import EngineError, OutputError
-from engine.raster import Grid
+from engine.grid import Grid
 
 __all__ = ["RasterSink", "check_whole", "writing"]
 

@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from engine.crs import named_crs
 from engine.errors import RasterError
+from engine.grid import Grid
 from engine.jobs import DetectRequest, PrepareRequest
 from engine.layers import AlignedRaster, Place, Polygons, open_aligned, open_place
-from engine.raster import Grid, Scene, open_scene
+from engine.raster import Scene, open_scene
 from engine.sentinel2.cloudmask import cloud_polygons
 from engine.sentinel2.masks import (
     CIRRUS_B10,

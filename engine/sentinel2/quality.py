@@ -17,9 +17,10 @@ import numpy.typing as npt
 import rasterio
 from rasterio.windows import Window as RasterWindow
 
+from engine.grid import Grid
 from engine.jobs import DetectRequest, PrepareRequest
 from engine.monitor import Monitor
-from engine.raster import Grid, Scene
+from engine.raster import Scene
 from engine.raster_sink import check_whole, writing
 from engine.sentinel2.guides import IMAGE_BANDS, Guides, open_guides, reasons_in
 from engine.sentinel2.masks import (

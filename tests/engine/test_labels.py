@@ -13,8 +13,8 @@ from affine import Affine
 from pyproj import Transformer
 
 from engine.errors import DataError
+from engine.grid import UNPLACED, Grid
 from engine.labels import LabelSource, labels_on_grid, patch_windows, split_by_blocks
-from engine.raster import UNPLACED, Grid
 from engine.tiling import Window
 
 GRID = Grid(60, 40, Affine(10, 0, 500000, 0, -10, 600000), rasterio.crs.CRS.from_epsg(32630))

@@ -15,8 +15,9 @@ from shapely.errors import GEOSException
 
 from engine import layers
 from engine.errors import RasterError
+from engine.grid import UNPLACED, Grid
 from engine.layers import open_place
-from engine.raster import UNPLACED, Grid, gdal_settings, open_scene
+from engine.raster import gdal_settings, open_scene
 from engine.tiling import Window
 
 # By Taveuni, Fiji, in the zone that begins at 180 degrees: 181,000 m east at 16.8 degrees south.

@@ -11,8 +11,9 @@ from affine import Affine
 
 from engine.bands import MARIDA_ORDER
 from engine.errors import RasterError
+from engine.grid import Grid
 from engine.ground import Ground
-from engine.raster import Grid, gdal_settings, open_scene, scene_name
+from engine.raster import gdal_settings, open_scene, scene_name
 from engine.tiling import Window
 
 GRID = Grid(100, 80, Affine(10, 0, 500000, 0, -10, 600000), rasterio.crs.CRS.from_epsg(32630))

@@ -13,8 +13,9 @@ from affine import Affine
 from rasterio.crs import CRS
 
 from engine.errors import OutputError
+from engine.grid import Grid
 from engine.jobs import SimulateRequest, run
-from engine.raster import Grid, gdal_settings
+from engine.raster import gdal_settings
 from engine.raster_sink import RasterSink, check_whole
 from engine.sentinel2.quality import Quality
 from engine.tiling import Window

@@ -219,7 +219,7 @@ def test_the_engine_reads_the_labels_on_the_scene(run, decided, out):
         "import numpy as np\n"
         "import rasterio\n"
         "from engine.labels import LabelSource, labels_on_grid\n"
-        "from engine.raster import Grid\n"
+        "from engine.grid import Grid\n"
         "with rasterio.open(sys.argv[1]) as d:\n"
         "    grid = Grid(height=d.height, width=d.width, transform=d.transform, crs=d.crs)\n"
         "labels = labels_on_grid(LabelSource(sys.argv[2], 'class'), grid)\n"
