@@ -48,13 +48,6 @@ from .results_data import write_run
 NOTE = "Müll am Strand, 海ごみ. " * 12
 
 
-@pytest.fixture
-def run(tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir()
-    return write_run(folder)
-
-
 def near(picture, colour, tolerance=40):
     return (np.abs(picture - np.array(colour)).sum(axis=2) < tolerance).sum()
 

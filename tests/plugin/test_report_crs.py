@@ -20,14 +20,6 @@ from qgis.core import (
 from debris_qgis.results.areas import areas_of
 
 from .report_driver import laid_out, picture_of, report, text_of
-from .results_data import write_run
-
-
-@pytest.fixture
-def run(tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir()
-    return write_run(folder)
 
 
 def _reprojected(run, epsg):

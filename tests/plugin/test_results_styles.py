@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 
 import numpy as np
-import pytest
 from osgeo import gdal
 from qgis.core import (
     QgsDateTimeRange,
@@ -39,13 +38,6 @@ from debris_qgis.results.runs import KIND, runs_of
 
 from .results_data import ORIGIN, PIXEL, TAGS, write_run
 from .test_report import near
-
-
-@pytest.fixture
-def run(tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir()
-    return write_run(folder)
 
 
 def layer_of(run, name, project=None):
