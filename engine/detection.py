@@ -7,7 +7,7 @@ for detections. Memory grows with the width of a scene and with what is found, n
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,7 +19,7 @@ from engine import __version__
 from engine.alternatives import Alternatives
 from engine.components import Component, ComponentCollector
 from engine.detections import MEASURES, Detection, detections_from, driver_for, measures_of, write_detections
-from engine.errors import OutputError, RasterError
+from engine.errors import OutputError
 from engine.ground import Ground
 from engine.jobs import DetectRequest, DetectResult
 from engine.modelfile import ModelCard
@@ -34,16 +34,12 @@ from engine.sentinel2.shift import water_shift
 from engine.sentinel2.source import Source, open_source
 from engine.surroundings import Surveyor
 from engine.tally import CLEAR, DEBRIS, FLOATING, NOT_OBSERVED, OBSERVED, Tally
+from engine.tile_prediction import Tile, overlap_of, predicted, tile_size
 from engine.tiling import Window, blend, tile_axis
 
-__all__ = ["CLEAR", "DEBRIS", "FLOATING", "NO_DATA", "TILE", "classify", "detect"]
+__all__ = ["classify", "detect"]
 
 log = logging.getLogger(__name__)
-
-TILE = 512
-# Tiles a batch: one keeps a CPU busy and cancel quick; a GPU wants more.
-Tile = tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]
-BATCH = {"cpu": 1, "cuda": 8, "mps": 4}
 
 
 def detect(request: DetectRequest, monitor: Monitor = silent) -> DetectResult:
@@ -147,8 +143,8 @@ class _Run:
     def search(self, monitor: Monitor) -> None:
         """Go over the scene once: probabilities, mask, components."""
         grid = self.scene.grid
-        tile = _tile_size(grid.height, grid.width)
-        overlap = _overlap(self.request.tile_overlap, self.predictor.radius, tile)
+        tile = tile_size(grid.height, grid.width)
+        overlap = overlap_of(self.request.tile_overlap, self.predictor.radius, tile)
         rows, cols = tile_axis(grid.height, tile[0], overlap[0]), tile_axis(grid.width, tile[1], overlap[1])
         others = Alternatives(rows, cols)
         total = len(rows.starts) * len(cols.starts)
@@ -158,7 +154,7 @@ class _Run:
             def predict(windows: Sequence[Window]) -> Iterator[npt.NDArray[np.float32]]:
                 nonlocal done
                 for window, (scores, classes) in zip(
-                    windows, _predict(self._read, self.predictor, windows, reader), strict=True
+                    windows, predicted(self._read, self.predictor, windows, reader), strict=True
                 ):
                     others.add(window, classes)
                     yield scores
@@ -212,10 +208,7 @@ class _Run:
             RasterError: nothing was observed at all.
         """
         if self.tally.pixels[NO_DATA] == sum(self.tally.pixels.values()):
-            raise RasterError(
-                f"{self.source.path} holds no data{' in the extent' if self.request.extent else ''}: every pixel is "
-                "no-data, NaN or 0, so nothing was looked at."
-            )
+            raise self.source.nothing_seen(self.request)
         if not self.tally.observed:
             log.warning("No open water was found in the scene: it is all land, cloud or no data.")
         monitor(0.0, "Outlining detections")
@@ -275,37 +268,3 @@ class _Run:
             **scene_facts(self.source, self.quality, tally.area_of, self.predictor.card.level),
             has_floating_class=bool(self.predictor.card.channels("floating")),
         )
-
-
-def _tile_size(height: int, width: int) -> tuple[int, int]:
-    """Tiles of 512 pixels, smaller along an axis that is shorter."""
-    return min(TILE, height), min(TILE, width)
-
-
-def _overlap(asked: int | None, radius: int, tile: tuple[int, int]) -> tuple[int, int]:
-    """Pixels that neighbours share: as asked, else the network's receptive radius; half a tile at the most."""
-    wanted = radius if asked is None else asked
-    return min(wanted, tile[0] // 2), min(wanted, tile[1] // 2)
-
-
-def _predict(
-    read: Callable[[Window], Tile], predictor: Predictor, windows: Sequence[Window], reader: ThreadPoolExecutor
-) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]]:
-    """What `Predictor.predict` says of each window in turn; the next batch is read while one is predicted."""
-    size = BATCH[predictor.device.type]
-    batches = [windows[start : start + size] for start in range(0, len(windows), size)]
-    coming = reader.submit(lambda: [read(window) for window in batches[0]])
-    for number, batch in enumerate(batches):
-        tiles = coming.result()
-        if number + 1 < len(batches):
-            following = batches[number + 1]
-            coming = reader.submit(lambda windows=following: [read(window) for window in windows])  # type: ignore[misc]
-        seen = [index for index, (_, observed) in enumerate(tiles) if observed.any()]
-        shape = (batch[0].height, batch[0].width)
-        scores = np.full((len(batch), len(CHANNELS), *shape), np.nan, dtype=np.float32)
-        others = np.zeros((len(batch), *shape), dtype=np.uint8)
-        if seen:
-            scores[seen], others[seen] = predictor.predict(
-                np.stack([tiles[index][0] for index in seen]), np.stack([tiles[index][1] for index in seen])
-            )
-        yield from zip(scores, others, strict=True)

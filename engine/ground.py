@@ -29,7 +29,7 @@ class Ground:
     @classmethod
     def of(cls, grid: Grid) -> Ground | None:
         """The ground of a grid, or None where the grid has no CRS or no place on Earth."""
-        if grid.crs is None:
+        if grid.crs is None or not grid.placed:
             return None
         crs = CRS.from_wkt(grid.crs.to_wkt())
         if not (crs.is_geographic or crs.is_projected or crs.is_bound or crs.is_compound):

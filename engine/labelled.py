@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
-from rasterio.crs import CRS
 
 from engine.bands import parse_mapping
 from engine.crs import named_crs
@@ -17,8 +15,6 @@ from engine.labels import LabelSource, labels_on_grid
 from engine.raster import Scene, open_scene
 
 __all__ = ["open_labelled"]
-
-log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -34,7 +30,7 @@ def open_labelled(
     """
     path = request.rasters[number]
     mapping = parse_mapping(request.bands) if request.bands else None
-    crs = _set_crs("crs", request.crs, number, path)
+    crs = named_crs("crs", request.crs[number] if request.crs else None, path)
     with open_scene(path, bands, mapping=mapping, scale=request.scale, offset=request.offset, crs=crs) as scene:
         yield scene, labels_on_grid(_labels(request, number), scene.grid)
 
@@ -43,13 +39,5 @@ def _labels(request: EvaluateRequest | InspectRequest, number: int) -> LabelSour
     """What holds the labels of a raster: its own class raster, or the one source for all."""
     place = number if len(request.labels) > 1 else 0
     path = request.labels[place]
-    crs = _set_crs("label_crs", request.label_crs, place, path)
+    crs = named_crs("label_crs", request.label_crs[place] if request.label_crs else None, path)
     return LabelSource(path, request.label_field, request.label_layer, crs)
-
-
-def _set_crs(field: str, given: Sequence[str], place: int, path: str) -> CRS | None:
-    """The CRS that a person has set for a file, None where the file's own holds."""
-    crs = named_crs(field, given[place] if given else None)
-    if crs is not None:
-        log.info("%s is taken to have the CRS %s.", path, crs.to_string())
-    return crs

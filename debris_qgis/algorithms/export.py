@@ -105,7 +105,8 @@ class ExportAlgorithm(ResultsAlgorithm):
         # Said when it runs: what goes wrong while preparing has no message of its own in QGIS 3.22.
         self._invalid = [name for name, layer in layers.items() if parameters.get(name) and layer is None]
         self._rasters = {name.lower(): layer.source() for name, layer in layers.items() if layer is not None}
-        self._mask_crs = crs_set_by_hand(layers["MASK"]) if layers["MASK"] is not None else None
+        given = {name.lower(): crs_set_by_hand(layer) for name, layer in layers.items() if layer is not None}
+        self._crs_set = {kind: crs for kind, crs in given.items() if crs is not None}
         self._detections_file = file_of(detections)
         self._extents = [(layer.extent(), layer.crs()) for layer in layers.values() if layer is not None]
         return super().prepareAlgorithm(parameters, context, feedback)
@@ -123,7 +124,7 @@ class ExportAlgorithm(ResultsAlgorithm):
         for name in self._invalid:
             raise QgsProcessingException(self.invalidRasterError(parameters, name))
         source = self._source(parameters, context)
-        areas = self.mask_areas(self._rasters["mask"], self._mask_crs) if "mask" in self._rasters else None
+        areas = self.mask_areas(self._rasters["mask"], self._crs_set.get("mask")) if "mask" in self._rasters else None
         provenance = self.provenance(source, self._rasters.values(), feedback)
         choice = CHOICES[self.parameterAsEnum(parameters, "DECISIONS", context)]
         lowest = self.parameterAsDouble(parameters, "MIN_PROBABILITY", context)
@@ -188,7 +189,8 @@ class ExportAlgorithm(ResultsAlgorithm):
     def _write_rasters(self, staging, name, feedback):
         for kind, source in self._rasters.items():
             feedback.setProgressText(f"Writing the {kind}")
-            cloud_optimized(kind, source, staging.folder / f"{name}_{kind}.tif", feedback)
+            target = staging.folder / f"{name}_{kind}.tif"
+            cloud_optimized(kind, source, target, feedback, self._crs_set.get(kind))
 
     def _write_item(self, selection, provenance, staging, name, feedback):
         footprint = self._footprint(selection)

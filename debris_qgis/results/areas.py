@@ -104,7 +104,7 @@ def row_areas(dataset, crs: Optional[QgsCoordinateReferenceSystem] = None) -> Op
         crs: of it where a person has set it; None where its file's own holds.
     """
     # A CRS alone is no place: people set one, or QGIS does by itself, for rasters that have only pixels.
-    if crs is not None and tuple(map(abs, dataset.GetGeoTransform())) == PIXELS_ONLY:
+    if tuple(map(abs, dataset.GetGeoTransform())) == PIXELS_ONLY:
         return None
     crs = crs or stored_crs(dataset)
     if not crs.isValid():

@@ -5,9 +5,10 @@ import shutil
 import uuid
 import zipfile
 from pathlib import Path
-from typing import Dict, Iterable, List, Tuple
+from typing import Dict, Iterable, List, Optional, Tuple
 
 from osgeo import gdal
+from qgis.core import QgsCoordinateReferenceSystem
 
 from .quiet import opened
 from .vectors import ExportError
@@ -86,8 +87,17 @@ def keep_apart(targets: Iterable[Path], read: Dict[str, List[str]]) -> None:
                 )
 
 
-def cloud_optimized(kind: str, source: str, target: Path, feedback) -> None:
+def cloud_optimized(
+    kind: str, source: str, target: Path, feedback, crs: Optional[QgsCoordinateReferenceSystem] = None
+) -> None:
     """Copy a raster as a Cloud Optimized GeoTIFF, values, tags and no-data as they are.
+
+    Args:
+        kind: "mask" or "probability".
+        source: what GDAL opens.
+        target: the file to write.
+        feedback: of the algorithm.
+        crs: of the raster where a person has set it; None where its file's own holds.
 
     Raises:
         ExportError: it cannot be read or written.
@@ -96,8 +106,9 @@ def cloud_optimized(kind: str, source: str, target: Path, feedback) -> None:
     options.append(f"OVERVIEW_RESAMPLING={RESAMPLING[kind]}")
     try:
         done = gdal.Translate(
-            str(target), source, format="COG", creationOptions=options, callback=lambda *_: not feedback.isCanceled()
-        )
+            str(target), source, format="COG", outputSRS=None if crs is None else crs.toWkt(), creationOptions=options,
+            callback=lambda *_: not feedback.isCanceled(),
+        )  # fmt: skip
     except RuntimeError as error:
         raise ExportError(f"The {kind} cannot be written as a Cloud Optimized GeoTIFF: {error}") from error
     if done is None and not feedback.isCanceled():

@@ -86,9 +86,8 @@ def _own_layer(field: str, path: str | None, crs: str | None, grid: Grid, stack:
     """A person's layer on the scene's grid, None where none is named."""
     if not path:
         return None
-    purpose, meant = field.upper(), named_crs(f"{field}_crs", crs)
-    if meant is not None:
-        log.info("%s (%s) is taken to have the CRS %s.", purpose, path, meant.to_string())
+    purpose = field.upper()
+    meant = named_crs(f"{field}_crs", crs, f"{purpose} ({path})")
     return stack.enter_context(open_place(path, grid, purpose, meant))
 
 

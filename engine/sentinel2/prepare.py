@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from engine import __version__
 from engine.bands import MARIDA_ORDER
-from engine.errors import OutputError, RasterError
+from engine.errors import OutputError
 from engine.ground import Ground
 from engine.jobs import PrepareRequest, PrepareResult
 from engine.modelfile import BUNDLED_MODEL, read_card
@@ -84,7 +84,7 @@ def _write(
             tally.add(row, reasons)
             monitor(0.7 * (row + window.height) / grid.height, "Writing the bands")
         if tally.pixels[NO_DATA] == grid.width * grid.height:
-            raise RasterError(f"{source.path} holds no data{' in the extent' if request.extent else ''}.")
+            raise source.nothing_seen(request)
         bands.finish("average")
         monitor(0.95, "Writing the quality mask")
         mask.finish("nearest")

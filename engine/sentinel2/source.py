@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engine.bands import parse_mapping
 from engine.crs import named_crs
-from engine.errors import RequestError
+from engine.errors import RasterError, RequestError
 from engine.jobs import DetectRequest, PrepareRequest
 from engine.raster import Scene, open_scene
 from engine.sentinel2.metadata import LEVELS
@@ -55,6 +55,18 @@ class Source:
             read += [mask.path for mask in self.product.cloud_masks]
         return read
 
+    def nothing_seen(self, request: DetectRequest | PrepareRequest) -> RasterError:
+        """What to say where no pixel was looked at: of the data itself, or of what a person left of it."""
+        if request.area:
+            return RasterError(
+                f"{self.path} holds no data within AREA ({request.area}), so nothing was looked at: does AREA lie "
+                "elsewhere, or is it empty there?"
+            )
+        extent = " in the extent" if request.extent else ""
+        return RasterError(
+            f"{self.path} holds no data{extent}: every pixel is no-data, NaN or 0, so nothing was looked at."
+        )
+
     def validated(self, card_level: str) -> bool:
         """Whether a model whose card says `card_level` was measured on reflectance of this kind.
 
@@ -88,10 +100,9 @@ def open_source(request: DetectRequest | PrepareRequest, bands: Sequence[str]) -
     }  # fmt: skip
     if given is None:
         mapping = parse_mapping(request.bands) if request.bands else None
-        path, crs = request.input or "", named_crs("crs", request.crs)
+        path = request.input or ""
+        crs = named_crs("crs", request.crs, path)
         with open_scene(path, bands, mapping=mapping, crs=crs, **options) as scene:  # type: ignore[arg-type]
-            if crs is not None and crs != scene.stored_grid.crs:
-                log.info("The raster's CRS is taken to be %s, which its file does not say.", crs.to_string())
             yield Source(scene, None, path, _raster_tags(scene, request.level))
         return
     if request.bands:

@@ -185,7 +185,7 @@ def test_a_crs_that_is_asked_for_holds_whatever_the_file_says(
     with rasterio.open(detector.folder / "mask.tif") as out:
         assert (out.crs.to_epsg(), out.shape) == (32631, (10, 20))
     assert result.observed_area_m2 == 200 * 100
-    assert "taken to be EPSG:32631" in caplog.text
+    assert "scene.tif is taken to have the CRS EPSG:32631." in caplog.text
 
 
 def test_a_crs_that_nobody_understands(detector: Detector, make_raster, scene: np.ndarray) -> None:
@@ -213,9 +213,24 @@ def test_a_crs_that_is_asked_for_is_that_of_water_and_area(detector: Detector, m
             detector(path, **{f"{name}_crs": "EPSG:32630"})
 
 
+@pytest.mark.parametrize("beside", [True, False])
+def test_an_area_with_nothing_of_the_scene_in_it_is_named_as_the_cause(detector: Detector, make_raster, scene, beside):
+    """A raster that lies elsewhere, or is 0 all over the scene."""
+    x = 900000 if beside else 500000
+    there = np.full((1, *scene[0].shape), int(beside), dtype=np.uint8)
+    area = make_raster(there, name="area.tif", names=None, transform=Affine(10, 0, x, 0, -10, 600000))
+    with pytest.raises(RasterError, match=r"scene.tif holds no data within AREA \(.*area.tif\)"):
+        detector(make_raster(scene), area=str(area))
+    assert not (detector.folder / "mask.tif").exists()
+
+
 @pytest.mark.filterwarnings("ignore:The given matrix is equal to Affine.identity")
-def test_no_crs_works_and_areas_are_unknown(detector: Detector, make_raster, scene: np.ndarray, caplog) -> None:
-    result = detector(make_raster(scene, crs=None, transform=Affine.identity()))
+@pytest.mark.parametrize("crs", [None, "EPSG:32630"])
+def test_pixels_without_a_place_work_and_areas_are_unknown(
+    detector: Detector, make_raster, scene: np.ndarray, caplog, crs
+) -> None:
+    """Without a CRS, or with one that was set for mere pixels: these are not 1 m² each."""
+    result = detector(make_raster(scene, crs=crs, transform=Affine.identity()))
     assert result.detection_count == 3
     assert result.debris_area_m2 is None
     assert np.isnan(detector.table()["area_m2"]).all()

@@ -231,11 +231,14 @@ def test_one_zip_holds_all_with_its_provenance(decided, out, tmp_path):
     assert result["COUNT"] == 4
 
 
-def test_areas_are_those_of_the_crs_that_the_mask_was_given_in_qgis(run, tmp_path, out):
-    bare = write_raster(tmp_path / "bare.tif", gdal.Open(run["MASK"]).ReadAsArray(), 255, epsg=None)
+@pytest.mark.parametrize("epsg", [None, 32631])
+def test_the_crs_that_the_mask_was_given_in_qgis_is_that_of_its_areas_and_of_its_copy(run, tmp_path, out, epsg):
+    bare = write_raster(tmp_path / "bare.tif", gdal.Open(run["MASK"]).ReadAsArray(), 255, epsg=epsg)
     mask = QgsRasterLayer(bare, "mask")
     mask.setCrs(QgsCoordinateReferenceSystem("EPSG:32630"))
-    export({**run, "MASK": mask}, out)
+    result, _ = export({**run, "MASK": mask}, out)
+    for name in ("MASK_COG", "PROBABILITY_COG"):
+        assert gdal.Open(result[name]).GetSpatialRef().GetAuthorityCode(None) == "32630"
     assert "- observed: 0.85 km²" in next(out.glob("*README.txt")).read_text(encoding="utf-8")
 
 

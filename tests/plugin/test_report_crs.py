@@ -87,6 +87,7 @@ def test_a_mask_that_lies_nowhere_in_the_crs_it_was_given_has_no_areas(run):
     dataset.FlushCache()
     del dataset
     assert areas_of(run["MASK"], zone).square_metres is None
+    assert areas_of(_misplaced(run["MASK"], 32630)).square_metres is None
     assert sum(areas_of(run["MASK"], zone).pixels.values()) == 100 * 100
 
 
