@@ -21,7 +21,7 @@ from tools import set_threshold
 from tools.accuracy.coast import shares
 from tools.accuracy.detectors import INDEX_COLUMNS, WINDOW_COLUMNS, Pixels, TreeDetector, boosted, features
 from tools.accuracy.report import _table
-from tools.accuracy.scoring import difference, interval, reliability, scores
+from tools.accuracy.scoring import OTHER_THRESHOLDS, at_thresholds, difference, interval, reliability, scores
 from tools.thresholds import (
     MOST_UNLABELLED,
     Seen,
@@ -178,6 +178,14 @@ def test_an_honest_probability_lies_on_the_line():
     for pixels, mean, share in reliability(histogram):
         assert pixels > 15_000
         assert share == pytest.approx(mean, abs=0.02)
+
+
+def test_other_thresholds_are_scored_from_the_same_pixels():
+    found = {row[0]: row[1:] for row in at_thresholds(_histogram([0.95, 0.55], [0.55, 0.15]))}
+    assert list(found) == list(OTHER_THRESHOLDS)
+    assert found[0.1] == [0.6667, 0.5, 1]
+    assert found[0.5] == [0.8, 0.6667, 1]
+    assert found[0.6] == [0.6667, 1, 0.5]
 
 
 def test_tables_are_markdown():

@@ -27,7 +27,7 @@ from tools.accuracy.leave_one_out import measure_scenes
 from tools.accuracy.pictures import draw_patches, draw_reliability, ranked
 from tools.accuracy.practice import false_detections
 from tools.accuracy.report import PICTURES, RESULTS, render
-from tools.accuracy.scoring import Detector, Measured, measure, summary
+from tools.accuracy.scoring import Detector, Measured, at_thresholds, measure, summary
 
 TREES = ("forest", "lightgbm", "lightgbm-windows")
 SEEDS = (0, 1, 2)
@@ -82,6 +82,7 @@ def bundled(options: argparse.Namespace) -> dict[str, Any]:
     found = {
         **summary(network), "name": card.name, "sha256": predictor.sha256, "training": card.training,
         "card_metrics": card.metrics, "patches": _patches(network),
+        "at_thresholds": at_thresholds(network.histograms["strict"]),
     }  # fmt: skip
     chosen = ranked(found["patches"])
     draw_patches(detector, thresholds, options.data, chosen, PICTURES)

@@ -12,15 +12,17 @@ from scipy import ndimage
 
 from engine.practice import SceneOptions, make_tile
 from engine.prediction import Predictor
+from tools.accuracy.scoring import OTHER_THRESHOLDS
 
-__all__ = ["KINDS", "false_detections"]
+__all__ = ["BUSY", "KINDS", "QUIET", "false_detections"]
 
 TILE, FIRST_SEED, PROCESSES = 256, 900_000, 2
 CLEAR = ("debris", "sargassum", "organic")
+BUSY, QUIET = "water, glint, foam, ships, cloud", "the first kind, as sparse as a quiet sea"
 KINDS = {
-    "water, glint, foam, ships, cloud": (CLEAR, 0.5, 1),
+    BUSY: (CLEAR, 0.5, 1),
     "the same, with Sargassum and natural organic material": (("debris",), 0.5, 5),
-    "the first kind, as sparse as a quiet sea": (CLEAR, 0.02, 5),
+    QUIET: (CLEAR, 0.02, 5),
 }
 """What is left out of the scenes (nothing is debris in any), the factor on the number of things (0.5 makes 27 ships
 and boats on 100 km², 0.02 makes one), and of how many tiles of the first kind there is one."""
@@ -45,12 +47,14 @@ def false_detections(model: Path | None, tiles: int) -> dict[str, Any]:
 
 
 def _figures(counted: np.ndarray) -> dict[str, Any]:
-    groups, pixels, water, *by_class = counted.tolist()
+    others, own = counted[: len(OTHER_THRESHOLDS)].tolist(), counted[len(OTHER_THRESHOLDS) :].tolist()
+    groups, pixels, water, *by_class = own
     return {
         "water_km2": round(water / 1e4, 1),
         "false_detections": groups,
         "false_pixels": pixels,
         "per_100_km2": round(groups / (water / 1e6), 2),
+        "per_100_km2_at_thresholds": [round(count / (water / 1e6), 2) for count in others],
         "false_pixels_by_class": {str(number): count for number, count in enumerate(by_class) if count},
     }
 
@@ -61,12 +65,17 @@ def _start(model: Path | None) -> None:
 
 
 def _count(task: tuple[tuple[str, ...], float, int]) -> list[int]:
-    """Groups, pixels, observed water pixels, and flagged pixels by class."""
+    """Groups at each of OTHER_THRESHOLDS; by the model's own: groups, pixels, observed water pixels, and flagged pixels
+    by class.
+    """
     without, density, seed = task
     predictor = _state["predictor"]
     tile = make_tile(seed, TILE, SceneOptions(without=without, density=density))
-    probability = predictor.probabilities(tile.reflectance[None], tile.observed[None])[0, 0]
-    found = np.nan_to_num(probability) >= predictor.card.threshold
-    groups = int(ndimage.label(found, np.ones((3, 3)))[1])
+    probability = np.nan_to_num(predictor.probabilities(tile.reflectance[None], tile.observed[None])[0, 0])
+    found = probability >= predictor.card.threshold
+    *others, groups = (
+        int(ndimage.label(probability >= threshold, np.ones((3, 3)))[1])
+        for threshold in (*OTHER_THRESHOLDS, predictor.card.threshold)
+    )
     water = int((tile.observed & (tile.classes != 16)).sum())
-    return [groups, int(found.sum()), water, *np.bincount(tile.classes[found], minlength=17).tolist()]
+    return [*others, groups, int(found.sum()), water, *np.bincount(tile.classes[found], minlength=17).tolist()]

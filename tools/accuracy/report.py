@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.practice.job import CLASS_NAMES
 from tools.accuracy.introduction import INTRODUCTION
+from tools.accuracy.practice import BUSY, QUIET
 from tools.accuracy.scoring import difference
 
 __all__ = ["HISTORY", "PAGE", "PICTURES", "RESULTS", "render"]
@@ -34,6 +35,8 @@ def render(results: dict[str, Any]) -> None:
         parts += [_models(results), _classes(results["network"]), _calibration(results["network"])]
     if "practice" in results:
         parts.append(_practice(results["practice"]))
+        if "network" in results:
+            parts.append(_thresholds(results["network"], results["practice"]))
     if "coast" in results:
         parts.append(_coast(results["coast"]))
     if "loso" in results:
@@ -175,6 +178,19 @@ def _practice(practice: dict[str, Any]) -> str:
         + _table(["what they hold", "tiles", "water, km²", "false detections", "per 100 km²"], rows)
         + "\nFalse pixels, by what is there:\n\n" + "\n".join(lines) + "\n"
     )  # fmt: skip
+
+
+def _thresholds(network: dict[str, Any], practice: dict[str, Any]) -> str:
+    """What the shipped model does at thresholds that a person may set instead of its own."""
+    kinds = [practice[name]["per_100_km2_at_thresholds"] for name in (BUSY, QUIET)]
+    rows = [[f"{threshold:.2f}", *(f"{value:.3f}" for value in found), *(f"{count:.1f}" for count in counts)]
+            for (threshold, *found), *counts in zip(network["at_thresholds"], *kinds, strict=True)]  # fmt: skip
+    return (
+        "## Other thresholds\n\nWhat the shipped model does where THRESHOLD is set, or the results panel's slider is "
+        "moved: strict protocol on the 233 patches, and false detections per 100 km² of the practice tiles above. Its "
+        f"own threshold is {network['strict']['threshold']:.3f}; nothing was chosen by this table.\n\n"
+        + _table(["threshold", "F1", "precision", "recall", "false, busy water", "false, quiet sea"], rows)
+    )
 
 
 def _coast(coast: dict[str, Any]) -> str:

@@ -15,9 +15,14 @@ from engine.marida import LabelledPatch, patch_names, read_patch, scene_of
 from engine.metrics import ScoreHistogram
 from tools.thresholds import far_unlabelled
 
-__all__ = ["Detector", "Measured", "difference", "interval", "measure", "patches", "summary"]
+__all__ = [
+    "OTHER_THRESHOLDS", "Detector", "Measured", "at_thresholds", "difference", "interval", "measure", "patches",
+    "summary",
+]  # fmt: skip
 
 DRAWS = 2000
+OTHER_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
+"""Thresholds of debris that a person may set instead of the model's own."""
 Detector = Callable[[LabelledPatch], np.ndarray]
 """Probabilities (2, height, width) of debris and of other floating matter."""
 
@@ -124,6 +129,12 @@ def summary(measured: Measured) -> dict[str, Any]:
     result["unlabelled_far_flagged_percent"] = round(100 * measured.far[0] / max(measured.far[1], 1), 5)
     result["reliability"] = reliability(measured.histograms["strict"])
     return result
+
+
+def at_thresholds(histogram: ScoreHistogram) -> list[list[float]]:
+    """Of each of OTHER_THRESHOLDS: itself, F1, precision, recall."""
+    found = [histogram.at(threshold) for threshold in OTHER_THRESHOLDS]
+    return [[one.threshold, *(round(value, 4) for value in (one.f1, one.precision, one.recall))] for one in found]
 
 
 def reliability(histogram: ScoreHistogram, groups: int = 10) -> list[list[float]]:
