@@ -1,13 +1,11 @@
 """Set the temperature and the thresholds of models that tools/train_default_model.py wrote, in their files.
 
-    python -m tools.calibrate_default_model --model FILE… [--whole FILE…] --pool build/pool \\
-        --textures ../shared/data/marida_train
+    python -m tools.calibrate_default_model --model FILE… --pool build/pool --textures ../shared/data/marida_train
     python -m tools.calibrate_default_model --model FILE --scenes FOLDER --data ../shared/data/marida
 
 The first is the rule of tools/thresholds.py, for models of the clean track that differ in seed and share their
-thresholds; those after --whole have learnt from all real images and take the thresholds of the others. The second is
-for one that was trained on the labelled patches: thresholds of best F1 over the probabilities that
-tools/leave_one_scene_out.py wrote to FOLDER, each scene's from the model that did not see it.
+thresholds. The second is for one that was trained on the labelled patches: thresholds of best F1 over the probabilities
+that tools/leave_one_scene_out.py wrote to FOLDER, each scene's from the model that did not see it.
 """
 
 from __future__ import annotations
@@ -29,26 +27,24 @@ def main() -> None:
     """Set them, and say what they are."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, required=True, nargs="+")
-    parser.add_argument("--whole", type=Path, default=[], nargs="+", help="models that held out no real image")
     parser.add_argument("--pool", type=Path, help="made by tools/default_model_data.py from the textures")
     parser.add_argument("--textures", type=Path, help="folder of the real images")
     parser.add_argument("--scenes", type=Path, help="folder that tools/leave_one_scene_out.py wrote")
     parser.add_argument("--data", type=Path, help="the labelled patches")
     options = parser.parse_args()
     if options.pool and options.textures:
-        found = calibrate(options.model, PoolTiles(options.pool), options.textures, options.whole)
+        found = calibrate(options.model, PoolTiles(options.pool), options.textures)
         values = [{"threshold": one.debris, "floating_threshold": one.floating, "temperature": one.temperature,
                    "metrics": one.metrics} for one in found]  # fmt: skip
-    elif options.scenes and options.data and len(options.model) == 1 and not options.whole:
+    elif options.scenes and options.data and len(options.model) == 1:
         values = [_from_scenes(options.scenes, options.data)]
     else:
         parser.error("Name --pool and --textures, or --scenes and --data and one model.")
-    paths = [*options.model, *options.whole]
-    staged = [path.with_name(f".{path.name}.part") for path in paths]
-    for path, part, one in zip(paths, staged, values, strict=True):
+    staged = [path.with_name(f".{path.name}.part") for path in options.model]
+    for path, part, one in zip(options.model, staged, values, strict=True):
         network, card, _ = modelfile.load(path)
         modelfile.save(part, network, dataclasses.replace(card, **one))
-    for path, part, one in zip(paths, staged, values, strict=True):
+    for path, part, one in zip(options.model, staged, values, strict=True):
         os.replace(part, path)  # noqa: PTH105 - says what it does
         print(path.name, one)  # noqa: T201
 

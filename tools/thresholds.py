@@ -10,9 +10,8 @@ it, since that is debris which nobody labelled. They may well be other floating 
 practice negatives only.
 
 The models of a recipe that differ in seed hold out different folds of the real images, some of few labelled pixels. So
-they share their thresholds, as in cross-validation: what each of them says of its own fold is added up. Models of the
-recipe that are then trained on all images take these thresholds. Models that learnt from each other's mean are no more
-quite blind to their folds, which other teachers saw.
+they share their thresholds, as in cross-validation: what each of them says of its own fold is added up. Models that
+learnt from each other's mean are no more quite blind to their folds, which other teachers saw.
 """
 
 from __future__ import annotations
@@ -54,7 +53,6 @@ __all__ = [
 ]
 
 MOST_UNLABELLED = 1e-4
-BY_OTHERS = " (by models of the same recipe that had not seen them)"
 DISTANCE = 3
 BATCH = 16
 
@@ -117,63 +115,30 @@ def negatives(patch: LabelledPatch) -> np.ndarray:
     return np.asarray(patch.observed & np.isin(with_weak(patch.classes, patch.reflectance), (WEAK, EDGE)))
 
 
-def calibrate(paths: Sequence[Path], pool: PoolTiles, textures: Path, whole: Sequence[Path] = ()) -> list[Calibration]:
-    """Temperatures of models, each its own, and thresholds, which they share.
+def calibrate(paths: Sequence[Path], pool: PoolTiles, textures: Path) -> list[Calibration]:
+    """Temperatures of the models at `paths`, each its own, and thresholds, which they share.
 
     Args:
         paths: models of one recipe and of different seeds; a seed's fold of the real images was held out.
         pool: holds practice tiles to validate on.
         textures: the real images.
-        whole: models of the same recipe that have learnt from all images. They have no part in the choice, and their
-            figures on real images are those of `paths` together.
-
-    Returns:
-        One for each of `paths`, then of `whole`.
 
     Raises:
-        ValueError: two of `paths` held out the same fold, which would count twice, or one held out none.
+        ValueError: two of them held out the same fold, which would count twice.
     """
-    cards = [modelfile.read_card(path) for path in paths]
-    folds = [card.training["seed"] % FOLDS for card in cards]
+    folds = [modelfile.read_card(path).training["seed"] % FOLDS for path in paths]
     if len(set(folds)) < len(folds):
         raise ValueError(f"The models held out the folds {folds}: name models of seeds that differ modulo {FOLDS}.")
-    blind = [str(card.training.get("held_out", "fold")).startswith("fold") for card in cards]
-    if not all(blind):
-        raise ValueError(f"{paths[blind.index(False)]} held out no real images: thresholds cannot be chosen by it.")
-    practices = [_practice(path, pool) for path in (*paths, *whole)]
-    reals = [
-        _real(path, one.temperature, textures, fold) for path, one, fold in zip(paths, practices, folds, strict=False)
-    ]
-    choice = choose_together([one.seen(*real) for one, real in zip(practices, reals, strict=False)])
-    together = (
-        {name: ScoreHistogram.sum_of([labelled[name] for labelled, _ in reals]) for name in ("debris", "floating")},
-        ScoreHistogram.sum_of([unlabelled for _, unlabelled in reals]),
-    )
-    reals += [together] * len(whole)
+    looked = [_look(path, pool, textures) for path in paths]
+    choice = choose_together([seen for seen, _, _ in looked])
     return [
-        Calibration(
-            choice.debris, choice.floating, one.temperature,
-            _metrics(one.seen(*real), choice, one.flagged, len(paths), "" if number < len(paths) else BY_OTHERS),
-        )
-        for number, (one, real) in enumerate(zip(practices, reals, strict=True))
-    ]  # fmt: skip
+        Calibration(choice.debris, choice.floating, temperature, _metrics(seen, choice, flagged, len(paths)))
+        for seen, temperature, flagged in looked
+    ]
 
 
-@dataclass(frozen=True)
-class _Practice:
-    """What a model says of practice tiles, its temperature, and how much of each of their classes it flags."""
-
-    histograms: dict[str, ScoreHistogram]
-    temperature: float
-    flagged: dict[int, float]
-
-    def seen(self, real: dict[str, ScoreHistogram], unlabelled: ScoreHistogram) -> Seen:
-        """With what is said of real images."""
-        return Seen(self.histograms, real, unlabelled)
-
-
-def _practice(path: Path, pool: PoolTiles) -> _Practice:
-    """The same of a model file."""
+def _look(path: Path, pool: PoolTiles, textures: Path) -> tuple[Seen, float, dict[int, float]]:
+    """What the rule asks for, the temperature, and how much of each class of practice tiles is flagged, of a model."""
     network, card, _ = modelfile.load(path)
     normalisation = torch.tensor(card.mean), torch.tensor(card.std)
     source = _Some(pool, pool.numbers("validate-busy").tolist())
@@ -184,16 +149,18 @@ def _practice(path: Path, pool: PoolTiles) -> _Practice:
     practice = validate(
         network, source, card.classes, counts, normalisation, BATCH, temperature=temperature, reading=reading
     )
-    return _Practice({"debris": practice.debris, "floating": practice.floating}, temperature, practice.flagged)
+    real, unlabelled = _real(path, temperature, textures, card.training["seed"] % FOLDS)
+    seen = Seen({"debris": practice.debris, "floating": practice.floating}, real, unlabelled)
+    return seen, temperature, practice.flagged
 
 
-def _metrics(seen: Seen, choice: Choice, flagged: dict[int, float], models: int, note: str) -> dict[str, Any]:
-    """For the model's card: figures at the thresholds, and how these came about."""
+def _metrics(seen: Seen, choice: Choice, flagged: dict[int, float], models: int) -> dict[str, Any]:
+    """For the model's card: its own figures at the thresholds, and how these came about."""
     debris, floating = choice.debris, choice.floating
     share = seen.unlabelled.at(debris)
     return {
         "data": "practice tiles of other signature scenes, pixels weighted as MARIDA's labels, and held-out images of "
-        f"marida_train{note}; recall_real is that of their labelled debris",
+        "marida_train; recall_real is that of their labelled debris",
         "debris": {**_figures(seen.practice["debris"].at(debris)),
                    "recall_real": round(seen.real["debris"].at(debris).recall, 4),
                    "pixels_real": int(seen.real["debris"].positive.sum()),

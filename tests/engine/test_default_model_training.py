@@ -13,7 +13,7 @@ from training_data import marida_folder
 from engine import modelfile
 from engine.practice.scene import SceneOptions
 from engine.training.pool import Part, make_pool
-from tools import calibrate_default_model, thresholds
+from tools import calibrate_default_model
 from tools.accuracy.leave_one_out import measure_scenes
 from tools.default_model_data import labelled_recipe
 from tools.default_model_training import ALL, CLEAN, Recipe, Trainer
@@ -37,7 +37,7 @@ def pools(tmp_path_factory: pytest.TempPathFactory, patches: Path) -> list[Path]
     names = ("train-busy", "train-sparse", "train-clear", "train-quiet", "train-texture-0", "train-texture-1")
     clean = [
         Part(name=name, count=4, size=32, seed=n, options=options, fold=int(name[-1]) if name[-1].isdigit() else None)
-        for n, name in enumerate((*names, "validate-busy"))
+        for n, name in enumerate(names)
     ]
     labelled = [
         Part(name=f"{kind}-{scene}", count=3, size=32, seed=9, options=options, textures=str(patches), scene=scene,
@@ -80,13 +80,6 @@ def test_the_clean_track_draws_no_labelled_patch_and_not_its_fold(pools: list[Pa
     assert drawn & set(tiles.pools[0].numbers("train-texture-0").tolist())
 
 
-def test_without_a_fold_held_out_all_images_are_drawn(pools: list[Path]):
-    trainer = Trainer(PooledTiles(pools, CPU), Recipe(seed=1, width=4, steps=1, hold_out=False))
-    drawn = set(trainer._draw(600).tolist())
-    assert drawn >= set(trainer.tiles.pools[0].numbers("train-texture").tolist())
-    assert not drawn & set(trainer.tiles.numbers(("labelled", "painted", "validate")).tolist())
-
-
 def test_a_scene_that_is_left_out_is_never_drawn(pools: list[Path]):
     recipe = Recipe(width=4, steps=1, patches=True, without_scene=SCENES[2])
     trainer = Trainer(PooledTiles(pools, CPU), recipe)
@@ -113,37 +106,6 @@ def test_cards_say_the_track_the_scenes_and_what_went_before(pools: list[Path], 
     assert other["went_on_from"] == {"name": "one", "seed": 0, "steps": 2, "batch_size": 4, "rate": 0.003}
     assert other["teachers"] == ["one, seed 0"]
     assert modelfile.read_card(second).mean == modelfile.read_card(first).mean
-
-
-def test_models_of_all_images_take_the_thresholds_of_those_that_held_some_out(
-    patches: Path, pools: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    tiles = PooledTiles(pools, CPU)
-    blind = [tmp_path / f"{seed}.safetensors" for seed in (0, 1)]
-    for seed, path in enumerate(blind):
-        train(tiles, Recipe(width=4, steps=3, batch_size=4, seed=seed), "blind", path)
-    whole = tmp_path / "whole.safetensors"
-    train(tiles, Recipe(width=4, steps=3, batch_size=4, seed=1, hold_out=False), "whole", whole)
-    # So short a training finds nothing, and flags too much of what nobody labelled.
-    monkeypatch.setattr(thresholds, "MOST_UNLABELLED", 1.0)
-    own = ["--pool", str(pools[0]), "--textures", str(patches)]
-    monkeypatch.setattr(sys, "argv", ["", "--model", *map(str, blind), "--whole", str(whole), *own])
-    calibrate_default_model.main()
-    cards = [modelfile.read_card(path) for path in (*blind, whole)]
-    assert len({(card.threshold, card.floating_threshold) for card in cards}) == 1
-    assert cards[2].training["held_out"] == "every fifth signature scene"
-    assert "had not seen them" in cards[2].metrics["data"]
-    assert "had not seen them" not in cards[0].metrics["data"]
-    figures = [card.metrics["debris"] for card in cards]
-    assert figures[2]["pixels_real"] == figures[0]["pixels_real"] + figures[1]["pixels_real"] > 0
-    found = sum(one["recall_real"] * one["pixels_real"] for one in figures[:2])
-    assert figures[2]["recall_real"] * figures[2]["pixels_real"] == pytest.approx(found, abs=0.1)
-    assert [one["thresholds_of_models"] for one in figures] == [2, 2, 2]
-    before = whole.read_bytes()
-    monkeypatch.setattr(sys, "argv", ["", "--model", str(blind[0]), str(whole), *own])
-    with pytest.raises(ValueError, match=r"whole\.safetensors held out no real images"):
-        calibrate_default_model.main()
-    assert whole.read_bytes() == before
 
 
 def test_teachers_pull_a_student_to_what_they_see(pools: list[Path], tmp_path: Path):

@@ -143,26 +143,22 @@ def boosted(seed: int) -> Any:
 def train_trees(
     kind: str, pool: PoolTiles, textures: Path, seeds: Sequence[int], tiles: int, say: Callable[[str], None]
 ) -> list[TreeDetector]:
-    """Train `forest`, `lightgbm` or `lightgbm-windows` once a seed, as the network: each on a sample of the pool less
-    the seed's fold, for thresholds by the network's rule, which all share; then again on a sample of the whole pool.
+    """Train `forest`, `lightgbm` or `lightgbm-windows` once a seed, each on a sample of the pool less the seed's fold;
+    thresholds by the network's rule, the same for all.
     """
-    blind = [_train(kind, pool, seed, seed % FOLDS, tiles, say) for seed in seeds]
-    choice = choose_together([_look(one, pool, textures, seed) for one, seed in zip(blind, seeds, strict=True)])
-    detectors = [_train(kind, pool, seed, None, tiles, say) for seed in seeds]
+    detectors = [_train(kind, pool, seed, tiles, say) for seed in seeds]
+    choice = choose_together([_look(one, pool, textures, seed) for one, seed in zip(detectors, seeds, strict=True)])
     for detector in detectors:
         detector.thresholds = {"strict": choice.debris, "floating": choice.floating}
     return detectors
 
 
-def _train(
-    kind: str, pool: PoolTiles, seed: int, fold: int | None, tiles: int, say: Callable[[str], None]
-) -> TreeDetector:
+def _train(kind: str, pool: PoolTiles, seed: int, tiles: int, say: Callable[[str], None]) -> TreeDetector:
     windows = kind.endswith("windows")
     rng = np.random.default_rng([seed, 21])
-    numbers = rng.permutation(pool.numbers("train", without_fold=fold))[:tiles]
+    numbers = rng.permutation(pool.numbers("train", without_fold=seed % FOLDS))[:tiles]
     pixels = sample(pool, numbers.tolist(), windows, rng)
-    held_out = "all images" if fold is None else f"fold {fold} held out"
-    say(f"{kind}, seed {seed}, {held_out}: {len(pixels.classes)} pixels of {len(numbers)} tiles")
+    say(f"{kind}, seed {seed}: {len(pixels.classes)} pixels of {len(numbers)} tiles")
     forest = RandomForestClassifier(125, max_depth=20, min_samples_leaf=3, n_jobs=2, random_state=seed)
     detector = TreeDetector(forest if kind == "forest" else boosted(seed), windows)
     detector.fit(pixels)
