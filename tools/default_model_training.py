@@ -64,9 +64,7 @@ class Recipe:
     rate: float = 0.003
     width: int = 16
     patches: bool = False
-    """Whether labelled patches are learnt from too."""
-    hold_out: bool = True
-    """Whether a fold of the real images is held out, where no labelled patches are learnt from."""
+    """Whether labelled patches are learnt from too; the fold of real images is held out where not."""
     without_scene: str | None = None
     """Scene of the labelled patches that is left out."""
     start: Path | None = None
@@ -76,8 +74,8 @@ class Recipe:
 
     @property
     def fold(self) -> int | None:
-        """The fold of the real images that is held out, to choose thresholds by; None where none is."""
-        return self.seed % FOLDS if self.hold_out and not self.patches else None
+        """The fold of the real images that is held out, to choose thresholds by."""
+        return None if self.patches else self.seed % FOLDS
 
 
 class Trainer:

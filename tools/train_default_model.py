@@ -89,11 +89,11 @@ def _origin(trainer: Trainer) -> dict[str, Any]:
             "scenes": scenes,
             "held_out": recipe.without_scene or "nothing",
         }
-    images = f"fold {recipe.fold} of {FOLDS} of the real images{_SEEN if recipe.teachers else ''}; "
     return {
         "track": "clean: no pixel of MARIDA's test split",
         "data": DATA,
-        "held_out": f"{images if recipe.hold_out else ''}every fifth signature scene",
+        "held_out": f"fold {recipe.fold} of {FOLDS} of the real images{_SEEN if recipe.teachers else ''}; every fifth "
+        "signature scene",
     }
 
 
@@ -120,7 +120,6 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=Recipe.width)
     parser.add_argument("--patches", action="store_true", help="learn from labelled patches, too")
     parser.add_argument("--without-scene", help="of the labelled patches")
-    parser.add_argument("--all-images", action="store_true", help="hold out no real image")
     parser.add_argument("--teachers", type=Path, nargs="+", default=[], help="models whose mean is taught, too")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=2)
@@ -131,7 +130,7 @@ def main() -> None:
     recipe = Recipe(
         seed=options.seed, steps=options.steps, batch_size=options.batch_size, rate=options.rate, width=options.width,
         patches=options.patches, without_scene=options.without_scene, start=options.start,
-        teachers=tuple(options.teachers), hold_out=not options.all_images,
+        teachers=tuple(options.teachers),
     )  # fmt: skip
     train(PooledTiles(options.pool, device), recipe, options.name, options.output)
 
