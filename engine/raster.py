@@ -27,6 +27,7 @@ from rasterio.windows import Window as RasterWindow
 
 from engine.bands import BandLabel, match_bands
 from engine.errors import BandError, RasterError
+from engine.fills import Fills
 from engine.grid import Grid, transform_of
 from engine.reflectance import Scaling, choose_scaling
 from engine.tiling import Window
@@ -69,8 +70,12 @@ class Scene:
         window: Window,
         name: str,
         crs: CRS | None = None,
+        fills: Fills | None = None,
     ) -> None:
-        """Take a dataset, and the number of each band in it, by name, in the order wanted; `crs` instead of its own."""
+        """Take a dataset, and the number of each band in it, by name, in the order wanted; `crs` instead of its own.
+
+        `fills` takes what no reflectance can be for no data; without, numbers are what they are.
+        """
         self.name = name
         self.bands = tuple(bands)
         self.scaling = scaling
@@ -79,6 +84,7 @@ class Scene:
         self._indexes = indexes = list(bands.values())
         self._window = window
         self._crs = crs
+        self._fills = fills
         self.grid = _grid(dataset, crs).part(window)
         # A mask beside the file or an alpha band (which GDAL takes for a mask only in rasters of few bands); a no-data
         # tag is compared with the numbers that are read anyway.
@@ -94,13 +100,13 @@ class Scene:
         places = [self.bands.index(band) for band in bands]
         scaling = Scaling(self.scaling.scale[places], self.scaling.offset[places], self.scaling.source)
         numbers = {band: self._indexes[place] for band, place in zip(bands, places, strict=True)}
-        return Scene(self._dataset, numbers, scaling, self._window, self.name, self._crs)
+        return Scene(self._dataset, numbers, scaling, self._window, self.name, self._crs, self._fills)
 
     def cut(self, window: Window) -> Scene:
         """A part of the scene as a scene of its own."""
         place = Window(window.row + self._window.row, window.col + self._window.col, window.height, window.width)
         numbers = dict(zip(self.bands, self._indexes, strict=True))
-        return Scene(self._dataset, numbers, self.scaling, place, self.name, self._crs)
+        return Scene(self._dataset, numbers, self.scaling, place, self.name, self._crs, self._fills)
 
     @property
     def stored_grid(self) -> Grid:
@@ -110,9 +116,9 @@ class Scene:
     def read(self, window: Window) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Reflectance, float32 (bands, height, width), and what was observed, bool (height, width).
 
-        A pixel is observed where every band has a number that is finite and not the no-data value, and not all bands
-        are 0 (products and browser exports write 0 where there is no data, often without saying so). Elsewhere, and
-        beyond the grid, reflectance is 0.
+        A pixel is observed where every band has a number that is finite, not the no-data value and no fill (see
+        `engine.fills`), and not all bands are 0 (products and browser exports write 0 where there is no data, often
+        without saying so). Elsewhere, and beyond the grid, reflectance is 0.
 
         Raises:
             RasterError: the file cannot be read there.
@@ -123,6 +129,8 @@ class Scene:
         observed = np.zeros((window.height, window.width), dtype=bool)
         if height and width:
             stored, seen = self.read_stored(Window(window.row, window.col, height, width))
+            # Before too: a fill may be more than a float32 holds.
+            stored[:, ~seen] = 0
             part = self.scaling.apply(stored)
             part[:, ~seen] = 0
             reflectance[:, :height, :width] = part
@@ -152,6 +160,8 @@ class Scene:
                 seen &= band != nodata
         for mask in masks:
             seen &= (mask > 0).all(axis=0)
+        if self._fills:
+            seen = self._fills.without(seen, stored, self.scaling, self.bands)
         return stored, seen
 
     def sample(self) -> npt.NDArray[Any]:
@@ -210,7 +220,7 @@ def open_scene(
             offset,
             unscaled.sample(),
         )
-        yield Scene(dataset, numbers, scaling, window, shown, crs)
+        yield Scene(dataset, numbers, scaling, window, shown, crs, Fills(shown))
 
 
 def _reprojected(extent: Sequence[float], crs: str, target: CRS | None) -> Sequence[float]:

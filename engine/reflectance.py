@@ -12,13 +12,16 @@ import numpy.typing as npt
 
 from engine.errors import ReflectanceError
 
-__all__ = ["Scaling", "check_plausible", "choose_scaling"]
+__all__ = ["HIGHEST", "LOWEST", "Scaling", "check_plausible", "choose_scaling"]
 
 log = logging.getLogger(__name__)
 
 DN_SCALE = 1e-4
 # Clouds and snow reach reflectances somewhat above 1. Where half of all numbers lie above it, they are no reflectance.
 HIGHEST_MEDIAN = 1.5
+# No pixel lies beyond: atmospheric corrections err by some hundredths below 0, clouds and snow stay below 3. What lies
+# above 5 is a fill, or 65535, by which Sentinel-2 marks what its detectors could not measure.
+LOWEST, HIGHEST = -0.5, 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,11 +102,30 @@ def check_plausible(scaling: Scaling, sample: npt.NDArray[Any]) -> None:
     """
     if sample.size == 0:
         return
-    stored = float(np.median(sample))
-    median = float(np.median(scaling.apply(sample)))
-    if not -0.5 < median < HIGHEST_MEDIAN:
-        raise ReflectanceError(
-            f"With scale {scaling.scale[0]:g} and offset {scaling.offset[0]:g} ({scaling.source}) the middle value "
-            f"{stored:g} becomes a reflectance of {median:g}, which cannot be. Set SCALE and OFFSET: for Sentinel-2 DN "
-            "SCALE is 0.0001, and OFFSET is -0.1 from processing baseline 04.00 on, else 0."
-        )
+    with np.errstate(over="ignore"):
+        stored, median = _middle(scaling, sample)
+    if stored is None or LOWEST < median < HIGHEST_MEDIAN:
+        return
+    raise ReflectanceError(
+        f"With scale {scaling.scale[0]:g} and offset {scaling.offset[0]:g} ({scaling.source}) the middle value "
+        f"{stored:g} becomes a reflectance of {median:g}, which cannot be. Set SCALE and OFFSET: for Sentinel-2 DN "
+        "SCALE is 0.0001, and OFFSET is -0.1 from processing baseline 04.00 on, else 0. If the raster fills with that "
+        "number where it has no data, set its no-data value."
+    )
+
+
+def _middle(scaling: Scaling, sample: npt.NDArray[Any]) -> tuple[float | None, float]:
+    """The middle of stored numbers, (bands, pixels), and of their reflectance, without fills; None where all are.
+
+    A fill is told by being the same number in all bands, which no spectrum is, so that a raster that is digital numbers
+    is not taken for one that fills. Where nothing else is there, only what is negative is a fill.
+    """
+    reflectance = scaling.apply(sample)
+    beyond = ((reflectance < LOWEST) | (reflectance > HIGHEST)).all(axis=0)
+    fills = beyond & (sample == sample[0]).all(axis=0)
+    if fills.all():
+        if (sample < 0).all():
+            return None, 0.0
+    elif len(sample) > 1:
+        sample, reflectance = sample[:, ~fills], reflectance[:, ~fills]
+    return float(np.median(sample)), float(np.median(reflectance))

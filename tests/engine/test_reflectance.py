@@ -57,3 +57,16 @@ def test_eight_bits_are_a_picture() -> None:
 
 def test_no_data_at_all_is_no_ambiguity() -> None:
     assert choose_scaling("float32", [1, 1], [0, 0], None, None, NONE).source == "reflectance as stored"
+
+
+@pytest.mark.parametrize(("dtype", "fill"), [("int16", -9999), ("uint16", 65535), ("float32", -9999)])
+def test_fills_do_not_decide_on_the_scaling(dtype: str, fill: int) -> None:
+    real = np.linspace(100, 900, 22).reshape(2, 11) * (1e-4 if dtype == "float32" else 1)
+    sample = np.concatenate([real, np.full((2, 90), fill)], axis=1).astype(dtype)
+    assert choose_scaling(dtype, [1, 1], [0, 0], None, None, sample).source != ""
+
+
+def test_digital_numbers_are_refused_though_some_are_as_low_as_reflectance() -> None:
+    sample = np.linspace(0, 1500, 2000, dtype=np.float32).reshape(1000, 2).T
+    with pytest.raises(ReflectanceError, match="cannot be"):
+        choose_scaling("float32", [1, 1], [0, 0], None, None, sample)
