@@ -58,6 +58,8 @@ def choose_scaling(
 ) -> Scaling:
     """The scaling of a raster: as asked, else from the file's tags, else DN / 10000 for integers, else as stored.
 
+    Where only one of scale and offset is asked for, the other comes from the file, as it does without.
+
     Args:
         dtype: of the stored numbers.
         scales: the file's tags, one a band; 1 where it has none.
@@ -71,10 +73,10 @@ def choose_scaling(
     """
     bands = len(scales)
     integer = np.issubdtype(np.dtype(dtype), np.integer)
+    tagged = any(value != 1.0 for value in scales) or any(value != 0.0 for value in offsets)
     if scale is not None or offset is not None:
-        default = DN_SCALE if integer else 1.0
-        chosen = Scaling.of([scale or default] * bands, [offset or 0.0] * bands, "set by the user")
-    elif any(value != 1.0 for value in scales) or any(value != 0.0 for value in offsets):
+        chosen = _completed(scale, offset, (scales, offsets) if tagged else None, bands, integer)
+    elif tagged:
         chosen = Scaling.of(scales, offsets, "from the file's tags")
     elif dtype in ("uint8", "int8"):
         raise ReflectanceError(
@@ -92,6 +94,30 @@ def choose_scaling(
     check_plausible(chosen, sample)
     log.info("Reflectance: %s (scale %g, offset %g).", chosen.source, chosen.scale[0], chosen.offset[0])
     return chosen
+
+
+def _completed(
+    scale: float | None,
+    offset: float | None,
+    tags: tuple[Sequence[float], Sequence[float]] | None,
+    bands: int,
+    integer: bool,
+) -> Scaling:
+    """What the user set of scale and offset, with the other from the file's tags, or from what its numbers are."""
+    own = "set by the user"
+    if scale is not None and offset is not None:
+        return Scaling.of([scale] * bands, [offset] * bands, own)
+    if tags:
+        scales, offsets, other = *tags, "from the file's tags"
+    else:
+        scales, offsets, other = (
+            [DN_SCALE if integer else 1.0] * bands,
+            [0.0] * bands,
+            "the usual, as the file has none",
+        )
+    if scale is not None:
+        return Scaling.of([scale] * bands, offsets, f"scale {own}, offset {other}")
+    return Scaling.of(scales, [offset or 0.0] * bands, f"scale {other}, offset {own}")
 
 
 def check_plausible(scaling: Scaling, sample: npt.NDArray[Any]) -> None:
