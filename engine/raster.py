@@ -22,11 +22,11 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.warp import transform_bounds
 from rasterio.windows import Window as RasterWindow
 
 from engine.bands import BandLabel, match_bands
 from engine.errors import BandError, RasterError
+from engine.extents import extent_on
 from engine.fills import Fills
 from engine.grid import Grid, transform_of
 from engine.reflectance import Scaling, choose_scaling
@@ -207,7 +207,7 @@ def open_scene(
         indexes = [usable[number - 1] for number in match_bands(bands, labels, mapping)]
         whole = _grid(dataset, crs)
         if extent is not None and extent_crs:
-            extent = _reprojected(extent, extent_crs, whole.crs)
+            extent = extent_on(whole, extent, extent_crs)
         window = whole.window(extent) if extent is not None else Window(0, 0, whole.height, whole.width)
         numbers = dict(zip(bands, indexes, strict=True))
         shown = name or scene_name(path)
@@ -221,16 +221,6 @@ def open_scene(
             unscaled.sample(),
         )
         yield Scene(dataset, numbers, scaling, window, shown, crs, Fills(shown))
-
-
-def _reprojected(extent: Sequence[float], crs: str, target: CRS | None) -> Sequence[float]:
-    """An extent in the CRS of a raster."""
-    if target is None:
-        raise RasterError("The raster has no CRS, so an extent in another cannot be laid on it: assign one.")
-    try:
-        return [float(side) for side in transform_bounds(CRS.from_user_input(crs), target, *extent)]
-    except (ValueError, RasterioError) as error:
-        raise RasterError(f"The extent cannot be brought into the raster's CRS: {error}") from error
 
 
 @contextmanager
