@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import json
 import logging
+import signal
 import sys
 import time
 import typing
@@ -80,6 +81,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return serve()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     logging.captureWarnings(True)
+    # `timeout` and batch systems end a job by SIGTERM, which by itself would leave unfinished results behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         result = run(request_from_mapping(job, values), _Line())
     except (Cancelled, KeyboardInterrupt):

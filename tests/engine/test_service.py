@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -157,6 +159,35 @@ def test_the_end_of_input_ends_it_amid_a_long_step(reads_on: bool, tmp_path: Pat
             process.stdout.close()
         assert process.wait(10) == 3
         assert time.monotonic() - begin < 3
+    assert list(out.iterdir()) == []
+
+
+BUSY_COMMAND = """
+import sys, time
+import engine.__main__
+from engine.outputs import Staging
+def busy(request, monitor):
+    with Staging(request.job_id) as staging:
+        staging.add(request.mask).write_text("unfinished")
+        print("begun", flush=True)
+        time.sleep(60)
+engine.__main__.run = busy
+sys.exit(engine.__main__.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without a signal")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_command_line_and_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    command = [sys.executable, "-c", BUSY_COMMAND, "detect", "--input", "scene.tif", "--mask", str(out / "mask.tif")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "begun\n"
+        assert len(list(out.iterdir())) == 1
+        process.send_signal(number)
+        assert process.wait(10) == 3
+        assert process.stderr.read().strip() == "Cancelled."
     assert list(out.iterdir()) == []
 
 
