@@ -74,9 +74,7 @@ def evaluate(request: EvaluateRequest, monitor: Monitor = silent) -> EvaluateRes
             else:
                 tally.add(patch.patch, either, marked(patch.probability, card.threshold, threshold))
     scores = tally.scores(threshold)
-    if not scores.tp + scores.fn or not scores.fp + scores.tn:
-        place = request.data or ", ".join(request.labels)
-        raise DataError(f"{place} has no labelled pixels of both kinds: look at its labels.")
+    _check_kinds(request, scores, positive)
     interval, drawn = tally.interval()
     negative = {n for n in range(1, 256) if n not in positive}
     return EvaluateResult(
@@ -102,6 +100,20 @@ def evaluate(request: EvaluateRequest, monitor: Monitor = silent) -> EvaluateRes
         unlabelled_flagged_share=float(tally.flagged[0] / max(tally.pixels[0], 1)),
         model_name=predictor.card.name,
         model_sha256=predictor.sha256,
+    )
+
+
+def _check_kinds(request: EvaluateRequest, scores: Scores, positive: tuple[int, ...]) -> None:
+    """Refuse labels of one kind alone."""
+    debris, others = int(scores.tp + scores.fn), int(scores.fp + scores.tn)
+    if debris and others:
+        return
+    place = request.data or ", ".join(request.labels)
+    listed = ", ".join(map(str, positive))
+    kinds = f"{debris:,} observed pixels labelled as debris (class {listed}) and {others:,} labelled as something else"
+    raise DataError(
+        f"{place} has {kinds}. Scores need both: add labels of {'what is no debris' if debris else 'debris'}"
+        f"{'' if debris or others else ' and of what is none'}, or name other classes that count as debris."
     )
 
 

@@ -251,4 +251,14 @@ def _converted(name: str, value: Any, hint: Any) -> Any:
         return float(value)
     elif origin is None and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
-    raise RequestError(f"{name} is {value!r}: expected {getattr(hint, '__name__', str(hint))}.")
+    raise RequestError(f"{name} is {value!r}: {_expected(name, hint)}.")
+
+
+def _expected(name: str, hint: Any) -> str:
+    """What to give for a field, for people."""
+    if name == "extent":
+        return "give four numbers, as west,south,east,north"
+    if typing.get_origin(hint) is tuple:
+        return "give a list"
+    words = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+    return f"give {words.get(hint, str(hint))}"

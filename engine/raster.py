@@ -32,12 +32,14 @@ from engine.grid import Grid, transform_of
 from engine.reflectance import Scaling, choose_scaling
 from engine.tiling import Window
 
-__all__ = ["Scene", "gdal_settings", "open_scene", "scene_name"]
+__all__ = ["SOFTWARE", "Scene", "gdal_settings", "open_scene", "scene_name"]
 
 log = logging.getLogger(__name__)
 
 CACHE_BYTES = 256 * 1024**2
 SAMPLE_PIXELS = 256
+SOFTWARE = "Marine Debris for QGIS"
+"""What the tags of all results say."""
 
 
 @contextmanager
@@ -198,11 +200,8 @@ def open_scene(
     with _open(path) as dataset:
         _check_grid(path, dataset.transform)
         usable = [i for i, kind in enumerate(dataset.colorinterp, 1) if kind != ColorInterp.alpha]
-        if mapping is None and len(usable) <= 4 < len(bands) and set(dataset.dtypes) == {"uint8"}:
-            raise BandError(
-                f"{path} has {len(usable)} bands of 8 bits: it is a picture made for viewing, whose colours are no "
-                "reflectance. Choose the product itself, or a raster with all of its bands."
-            )
+        if mapping is None:
+            _check_kind(path, dataset, len(usable), len(bands))
         labels = [_label(dataset, index) for index in usable]
         indexes = [usable[number - 1] for number in match_bands(bands, labels, mapping)]
         whole = _grid(dataset, crs)
@@ -243,6 +242,19 @@ def _check_grid(path: str, transform: Affine) -> None:
     if abs(transform.b) > 1e-9 * abs(transform.a) or abs(transform.d) > 1e-9 * abs(transform.e):
         raise RasterError(
             f"{path} has a rotated or sheared grid. Warp it to a north-up grid first (Raster > Projections > Warp)."
+        )
+
+
+def _check_kind(path: str, dataset: rasterio.DatasetReader, found: int, needed: int) -> None:
+    """Refuse what is no scene for sure: a result of this plugin, or a picture."""
+    tags = dataset.tags()
+    if tags.get("SOFTWARE") == SOFTWARE and found <= 2 < needed:
+        made = f", made from {tags['INPUT']}" if tags.get("INPUT") else ""
+        raise BandError(f"{path} is a result of this plugin{made}, no scene: choose the scene itself.")
+    if found <= 4 < needed and set(dataset.dtypes) == {"uint8"}:
+        raise BandError(
+            f"{path} has {found} band{'s'[: found - 1]} of 8 bits: it is a picture made for viewing, whose colours are "
+            "no reflectance. Choose the product itself, or a raster with all of its bands."
         )
 
 

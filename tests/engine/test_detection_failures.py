@@ -117,6 +117,15 @@ def test_a_raster_that_is_all_fill_holds_no_data(detector: Detector, make_raster
         detector(make_raster(scene))
 
 
+def test_own_results_are_named_as_such(detector: Detector, make_raster, scene: np.ndarray) -> None:
+    path = make_raster(scene)
+    detector(path)
+    for name in ("mask", "probability"):
+        own = detector.folder / f"{name}.tif"
+        with pytest.raises(BandError, match=rf"{name}\.tif is a result of this plugin, made from {path}"):
+            run(DetectRequest(input=str(own), mask=str(detector.folder / "m.tif"), model=str(detector.model)))
+
+
 def test_a_model_that_gives_no_numbers_is_the_models_fault(
     detector: Detector, make_raster, scene: np.ndarray, tmp_path: Path
 ) -> None:

@@ -143,11 +143,18 @@ def test_labels_of_another_size_and_labels_that_are_none(folder: Path):
         read_patch(folder, "S2_1-1-20_16PCC_0", MARIDA_ORDER)
 
 
-def test_one_kind_of_pixel_is_no_evaluation(folder: Path, toy_model: Path):
-    write(
-        folder / "patches" / "S2_1-1-20_16PCC" / "S2_1-1-20_16PCC_0_cl.tif", np.full((1, 16, 16), 7, dtype=np.float32)
-    )
-    with pytest.raises(DataError, match="both kinds"):
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (7, r"has 0 observed .*debris \(class 1\) and 255 labelled as something else.*add labels of debris,"),
+        (1, r"has 255 observed .* and 0 labelled as something else.*add labels of what is no debris"),
+        (0, r"has 0 observed .* and 0 labelled as something else.*add labels of debris and of what is none"),
+    ],
+)
+def test_one_kind_of_pixel_is_no_evaluation(folder: Path, toy_model: Path, label: int, message: str):
+    labels = folder / "patches" / "S2_1-1-20_16PCC" / "S2_1-1-20_16PCC_0_cl.tif"
+    write(labels, np.full((1, 16, 16), label, dtype=np.float32))
+    with pytest.raises(DataError, match=message):
         evaluate(EvaluateRequest(data=str(folder), model=str(toy_model), device="cpu"))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from affine import Affine
 from training_data import marida_folder
 
 ROOT = Path(__file__).parents[2]
@@ -216,6 +217,21 @@ def test_the_command_line_gives_the_result_as_its_last_line(
     command += ["--mask", str(tmp_path / "m.tif"), "--model", str(toy_model), "--extent", "500000,599800,500100,600000"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1])["observed_pixels"] == 200
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_the_command_line_says_what_the_engine_says_alone(make_raster, scene, toy_model: Path, tmp_path: Path) -> None:
+    """Not what its libraries do, nor that a raster has no place, which the engine says itself."""
+    raster = make_raster(scene, crs=None, transform=Affine.identity())
+    command = [sys.executable, "-m", "engine", "detect", "--input", str(raster), "--model", str(toy_model)]
+    command += ["--mask", str(tmp_path / "m.tif"), "--detections", str(tmp_path / "d.gpkg")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "areas, longitudes and latitudes are unknown" in done.stderr
+    for foreign in ("Created", "GDAL", "NotGeoreferenced"):
+        assert foreign not in done.stderr
+    command += ["--extent", "1,2,x"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "argument --extent: invalid list of numbers, with commas between, value: '1,2,x'" in done.stderr
 
 
 def test_the_command_line_fails_with_one_message(tmp_path: Path) -> None:
