@@ -56,8 +56,7 @@ class Fills:
             self._said = True
         log.warning(
             "%s holds numbers that cannot be reflectance (below %g or above %g), first %.7g in %s: such pixels are "
-            "taken as no data. If the raster fills with another number, set its no-data value; if these are "
-            "measurements, set SCALE and OFFSET.",
+            "taken as no data. If that is wrong, set the raster's no-data value, or SCALE and OFFSET.",
             self.name, LOWEST, HIGHEST, number, band,
         )  # fmt: skip
 

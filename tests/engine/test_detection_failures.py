@@ -96,7 +96,7 @@ def test_fills_that_no_tag_tells_are_no_data(
     said = [record.getMessage() for record in caplog.records if "cannot be reflectance" in record.getMessage()]
     assert len(said) == 1
     assert f"first {np.dtype(dtype).type(fill):.7g} in B" in said[0]
-    assert "set its no-data value" in said[0]
+    assert "set the raster's no-data value" in said[0]
 
 
 def test_a_fill_counts_wherever_it_is_and_is_not_said_where_a_tag_tells_it(

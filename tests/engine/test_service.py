@@ -66,11 +66,11 @@ def test_a_job_from_start_to_result(engine, make_raster, water, toy_model: Path,
         ({"protocol": 1, "job": "dance", "request": {}}, "request", "use one of detect"),
         ({"protocol": 1, "job": "detect", "request": {"input": "a.tif"}}, "request", "needs mask"),
         ({"protocol": 1, "job": "detect", "request": {"input": "a", "mask": "b", "depth": 1}}, "request", "no depth"),
-        ({"protocol": 1, "job": "detect", "request": {"input": 3, "mask": "b"}}, "request", "input is 3: expected str"),
+        ({"protocol": 1, "job": "detect", "request": {"input": 3, "mask": "b"}}, "request", "input is 3: give a text"),
         (
             {"protocol": 1, "job": "detect", "request": {"input": "a", "mask": "b", "threshold": "x"}},
             "request",
-            "expected float",
+            "give a number",
         ),
     ],
 )
