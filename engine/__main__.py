@@ -10,9 +10,11 @@ import argparse
 import dataclasses
 import json
 import logging
+import signal
 import sys
 import time
 import typing
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -53,10 +55,19 @@ def _reader(hint: Any) -> Any:
     for kind in kinds:
         if typing.get_origin(kind) is tuple:
             member = typing.get_args(kind)[0]
-            return lambda text: [member(part) for part in text.split(",") if part]
+            return _list_of(member)
     if bool in kinds:
         return lambda text: text.lower() in ("1", "true", "yes")
     return float if float in kinds else int if int in kinds else str
+
+
+def _list_of(member: Any) -> Any:
+    def read(text: str) -> list[Any]:
+        return [member(part) for part in text.split(",") if part]
+
+    # What argparse calls it where it cannot be read.
+    read.__name__ = "list, with commas between," if member is str else "list of numbers, with commas between,"
+    return read
 
 
 class _Line:
@@ -72,14 +83,26 @@ class _Line:
             sys.stderr.flush()
 
 
+def _log_to_stderr() -> None:
+    """The engine's own log, and of its libraries what is wrong; not what they do, step by step."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("engine").setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    # A raster without a place is a case of its own here, and said where it matters. By its text: importing rasterio, to
+    # name its class, takes a while.
+    for text in ("Dataset has no geotransform", "The given matrix is equal to Affine.identity"):
+        warnings.filterwarnings("ignore", message=text)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one job and return the exit code: 0 done, 1 failed, 3 cancelled."""
     values = vars(_parser().parse_args(arguments))
     job = values.pop("job")
     if job == "serve":
         return serve()
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    logging.captureWarnings(True)
+    _log_to_stderr()
+    # `timeout` and batch systems end a job by SIGTERM, which by itself would leave unfinished results behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         result = run(request_from_mapping(job, values), _Line())
     except (Cancelled, KeyboardInterrupt):

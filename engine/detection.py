@@ -26,7 +26,7 @@ from engine.modelfile import ModelCard
 from engine.monitor import Monitor, Share, silent, watched
 from engine.outputs import Staging
 from engine.prediction import CHANNELS, Predictor
-from engine.raster import gdal_settings
+from engine.raster import SOFTWARE, gdal_settings
 from engine.raster_sink import RasterSink
 from engine.sentinel2.masks import LOOK, NO_DATA
 from engine.sentinel2.quality import Quality, make_quality, scene_facts
@@ -137,7 +137,7 @@ class _Run:
             "THRESHOLD": f"{self.threshold:.6g}",
             "ENGINE_VERSION": __version__,
             "PLUGIN_VERSION": self.request.plugin_version or "",
-            "SOFTWARE": "Marine Debris for QGIS",
+            "SOFTWARE": SOFTWARE,
         }
 
     def search(self, monitor: Monitor) -> None:

@@ -55,12 +55,11 @@ def evaluate(request: EvaluateRequest, monitor: Monitor = silent) -> EvaluateRes
         Cancelled: by the monitor.
     """
     predictor = Predictor(request.model, request.device)
-    strict = request.protocol == "strict" or request.positive_classes is not None
+    protocol, positive = _protocol(request)
     card = predictor.card
-    alone = strict or not card.channels("floating")
+    alone = protocol != "floating" or not card.channels("floating")
     own = card.threshold if alone else card.floating_threshold
     threshold = own if request.threshold is None else request.threshold
-    positive = request.positive_classes or POSITIVE[request.protocol]
     tally = _Tally(positive)
     with gdal_settings():
         scored = (
@@ -75,9 +74,7 @@ def evaluate(request: EvaluateRequest, monitor: Monitor = silent) -> EvaluateRes
             else:
                 tally.add(patch.patch, either, marked(patch.probability, card.threshold, threshold))
     scores = tally.scores(threshold)
-    if not scores.tp + scores.fn or not scores.fp + scores.tn:
-        place = request.data or ", ".join(request.labels)
-        raise DataError(f"{place} has no labelled pixels of both kinds: look at its labels.")
+    _check_kinds(request, scores, positive)
     interval, drawn = tally.interval()
     negative = {n for n in range(1, 256) if n not in positive}
     return EvaluateResult(
@@ -86,7 +83,12 @@ def evaluate(request: EvaluateRequest, monitor: Monitor = silent) -> EvaluateRes
         f1=scores.f1,
         iou=scores.iou,
         threshold=threshold,
-        protocol="own classes" if request.positive_classes else request.protocol,
+        protocol=protocol,
+        positive_classes=positive,
+        data=request.data,
+        split=request.split,
+        rasters=request.rasters,
+        labels=request.labels,
         patches=tally.patches,
         counts={name: int(getattr(scores, name)) for name in ("tp", "fp", "fn", "tn")},
         flagged_by_class=_named(tally.flagged),
@@ -99,6 +101,28 @@ def evaluate(request: EvaluateRequest, monitor: Monitor = silent) -> EvaluateRes
         model_name=predictor.card.name,
         model_sha256=predictor.sha256,
     )
+
+
+def _check_kinds(request: EvaluateRequest, scores: Scores, positive: tuple[int, ...]) -> None:
+    """Refuse labels of one kind alone."""
+    debris, others = int(scores.tp + scores.fn), int(scores.fp + scores.tn)
+    if debris and others:
+        return
+    place = request.data or ", ".join(request.labels)
+    listed = ", ".join(map(str, positive))
+    kinds = f"{debris:,} observed pixels labelled as debris (class {listed}) and {others:,} labelled as something else"
+    raise DataError(
+        f"{place} has {kinds}. Scores need both: add labels of {'what is no debris' if debris else 'debris'}"
+        f"{'' if debris or others else ' and of what is none'}, or name other classes that count as debris."
+    )
+
+
+def _protocol(request: EvaluateRequest) -> tuple[str, tuple[int, ...]]:
+    """The protocol's name and the positive classes; classes that are a protocol's own stand for it."""
+    if request.positive_classes is None:
+        return request.protocol, POSITIVE[request.protocol]
+    given = tuple(sorted(set(request.positive_classes)))
+    return next((name for name, classes in POSITIVE.items() if classes == given), "own classes"), given
 
 
 def score_patches(
@@ -188,14 +212,16 @@ class _Tally:
     def scores(self, threshold: float) -> Scores:
         return Scores(threshold, *(int(count) for count in self._counts(self.pixels, self.flagged)))
 
-    def interval(self) -> tuple[tuple[float, float], str]:
-        """The bootstrap interval of F1, and what was drawn."""
+    def interval(self) -> tuple[tuple[float, float], str] | tuple[None, None]:
+        """The bootstrap interval of F1, and what was drawn; None where there is nothing to draw from."""
         scenes: dict[str, npt.NDArray[np.int64]] = defaultdict(lambda: np.zeros(4, dtype=np.int64))
         for (scene, _), counts in self._by_patch.items():
             scenes[scene] += counts
         if len(scenes) > 1:
             return bootstrap_f1(list(scenes.values())), "scenes"
-        return bootstrap_f1(list(self._by_patch.values())), "patches"
+        if len(self._by_patch) > 1:
+            return bootstrap_f1(list(self._by_patch.values())), "patches"
+        return None, None
 
 
 def _named(counts: npt.NDArray[np.int64], only: Iterable[int] = range(256)) -> dict[str, int]:

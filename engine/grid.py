@@ -43,9 +43,11 @@ class Grid:
         """The whole pixels that an extent (west, south, east, north, in the CRS) touches, within the grid.
 
         Raises:
-            RasterError: the extent lies beside the grid.
+            RasterError: the extent lies beside the grid, or one of its sides is no number.
         """
         west, south, east, north = extent
+        if not all(map(math.isfinite, extent)):
+            raise RasterError(f"The extent {west:g},{south:g},{east:g},{north:g} is no place: give four numbers.")
         corners = [~self.transform @ (x, y) for x in (west, east) for y in (south, north)]
         # A millionth of a pixel of tolerance: an extent that follows pixel edges must not gain a row by rounding.
         left, top = (math.floor(min(corner[axis] for corner in corners) + 1e-6) for axis in (0, 1))

@@ -128,7 +128,9 @@ class EvaluateRequest:
     bands: str | None = option(None, text="band numbers of the rasters, as B1=1,B2=2,…; else by name")
     scale: float | None = option(None, text="reflectance = stored number x scale + offset; else from the file")
     offset: float | None = option(None, text="see scale")
-    positive_classes: tuple[int, ...] | None = option(None, text="instead of a protocol: classes that count as debris")
+    positive_classes: tuple[int, ...] | None = option(
+        None, text="instead of a protocol: classes that count as debris; a protocol's own stand for it"
+    )
     device: str = option("auto", text="auto, cpu, cuda or mps")
 
     def __post_init__(self) -> None:
@@ -155,15 +157,23 @@ class EvaluateResult:
     iou: float
     threshold: float
     protocol: str
+    """strict or floating, whether asked for by name or by its classes; else own classes."""
+    positive_classes: tuple[int, ...]
+    data: str | None
+    """The folder that was measured on, and which list of its patches; else rasters and labels."""
+    split: str | None
+    rasters: tuple[str, ...]
+    labels: tuple[str, ...]
     patches: int
     counts: dict[str, int]
     flagged_by_class: dict[str, int]
     pixels_by_class: dict[str, int]
     false_positives: dict[str, int]
     """Flagged pixels of each class that is not positive."""
-    interval: tuple[float, float]
-    """95 % bootstrap interval of F1: 2000 draws of whole scenes (of patches, where there is one scene), seed 0."""
-    interval_by: str
+    interval: tuple[float, float] | None
+    """95 % bootstrap interval of F1: 2000 draws of whole scenes (of patches, where there is one scene), seed 0; None
+    where there is one patch, of which nothing can be drawn."""
+    interval_by: str | None
     """What the bootstrap draws: scenes or patches."""
     ece: float
     """Expected calibration error over the labelled pixels, 15 bins."""
@@ -241,4 +251,14 @@ def _converted(name: str, value: Any, hint: Any) -> Any:
         return float(value)
     elif origin is None and isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
-    raise RequestError(f"{name} is {value!r}: expected {getattr(hint, '__name__', str(hint))}.")
+    raise RequestError(f"{name} is {value!r}: {_expected(name, hint)}.")
+
+
+def _expected(name: str, hint: Any) -> str:
+    """What to give for a field, for people."""
+    if name == "extent":
+        return "give four numbers, as west,south,east,north"
+    if typing.get_origin(hint) is tuple:
+        return "give a list"
+    words = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
+    return f"give {words.get(hint, str(hint))}"

@@ -22,6 +22,7 @@ from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.features import rasterize
 from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform_bounds
 from rasterio.windows import Window as RasterWindow
 from shapely.errors import GEOSException
 from shapely.geometry.base import BaseGeometry
@@ -108,6 +109,18 @@ class AlignedRaster:
                     band[np.isnan(band) if math.isnan(nodata) else band == nodata] = 0
             numbers[:, top - row : bottom - row, left - col : right - col] = part
         return numbers
+
+    def covers(self, grid: Grid) -> bool:
+        """Whether the raster itself, before it was laid on the scene's grid, reaches over all of it."""
+        if not isinstance(self._dataset, WarpedVRT):
+            row, col = self._origin
+            height, width = self._dataset.height - row, self._dataset.width - col
+            return bool(min(row, col) >= 0 and height >= grid.height and width >= grid.width)
+        west, south, east, north = transform_bounds(self._dataset.src_crs, grid.crs, *self._dataset.src_dataset.bounds)
+        corners = [~grid.transform @ corner for corner in ((west, north), (east, south))]
+        (left, right), (top, bottom) = (sorted(ends) for ends in zip(*corners, strict=True))
+        # A pixel of tolerance, for what is lost on the way between two CRSs.
+        return bool(max(left, top) <= 1 and right >= grid.width - 1 and bottom >= grid.height - 1)
 
     def inside(self, window: Window) -> npt.NDArray[np.bool_]:
         """Where any band has a number other than 0, (height, width)."""

@@ -15,6 +15,7 @@ from rasterio.errors import RasterioError
 
 from engine.bands import BandLabel, match_bands
 from engine.errors import DataError, ReflectanceError
+from engine.fills import Fills
 from engine.labels import checked_classes
 from engine.raster import Scene
 from engine.reflectance import Scaling, check_plausible, choose_scaling
@@ -136,8 +137,18 @@ def _read_image(path: Path, name: str, bands: tuple[str, ...]) -> tuple[npt.NDAr
         )
     # Reflectance as stored, MARIDA's own, stays as it is to the last bit.
     plain = bool((scaling.scale == 1).all() and (scaling.offset == 0).all())
+    observed = _fills(path.parent).without(observed, stored, scaling, bands)
+    stored[:, ~observed] = 0
     reflectance = stored.astype(np.float32) if plain else scaling.apply(stored)
-    return reflectance, observed & np.isfinite(reflectance).all(axis=0)
+    return reflectance, observed
+
+
+_FILLS: dict[Path, Fills] = {}
+
+
+def _fills(scene: Path) -> Fills:
+    """What tells the fills of a scene's patches; it says so once for all of them."""
+    return _FILLS.setdefault(scene, Fills(scene.name))
 
 
 _SCALINGS: dict[tuple[str, tuple[float, ...], tuple[float, ...]], Scaling] = {}

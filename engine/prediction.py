@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from engine import modelfile
 from engine.devices import choose_device, memory_guard
-from engine.errors import ModelError, RasterError
+from engine.errors import ModelError
 from engine.network import DIVISOR, receptive_radius
 
 __all__ = ["CHANNELS", "Predictor", "normalise"]
@@ -22,8 +22,6 @@ log = logging.getLogger(__name__)
 
 CHANNELS = ("debris", "floating")
 """What `Predictor.probabilities` gives: probability of debris, and of other floating matter."""
-# Far beyond any reflectance, which is below 3 even on clouds, and far below what makes a sound network overflow.
-NO_REFLECTANCE = 1000.0
 
 
 def normalise(reflectance: Tensor, observed: Tensor, mean: Tensor, std: Tensor) -> Tensor:
@@ -81,8 +79,7 @@ class Predictor:
             observed; and numbers of the card's classes, uint8 of shape (batch, height, width).
 
         Raises:
-            RasterError: the network gave no numbers, since it got some that are no reflectance.
-            ModelError: the network gave no numbers, whatever it got.
+            ModelError: the network gave no numbers.
             MemoryExhausted: memory ran out.
         """
         with memory_guard("Close other programs, use a narrower model, or choose the device cpu."):
@@ -93,22 +90,9 @@ class Predictor:
             classes[:, self._channels[0]] = -1
             others = classes.argmax(dim=1).to(torch.uint8).cpu().numpy()
         if not np.isfinite(result).all():
-            self._check_reflectance(reflectance, observed)
             raise ModelError(f"The model {self.card.name} gives numbers that are none: its training went wrong.")
         result[~np.broadcast_to(observed[:, None], result.shape)] = np.nan
         return result, others
-
-    def _check_reflectance(self, reflectance: npt.NDArray[np.float32], observed: npt.NDArray[np.bool_]) -> None:
-        """Make sure that it is not the raster that is to blame where a network gives no numbers."""
-        for index, band in enumerate(self.card.bands):
-            seen = reflectance[:, index][observed]
-            strange = seen[~(np.abs(seen) < NO_REFLECTANCE)]
-            if strange.size:
-                raise RasterError(
-                    f"The raster has pixels whose reflectance in {band} is {strange[0]:g}, which cannot be: probably "
-                    "it fills with that number where it has no data. Set its no-data value to the number it fills "
-                    "with (in QGIS: Raster > Conversion > Translate, Assign a Specified NoData Value)."
-                )
 
     def _logits(self, reflectance: npt.NDArray[np.float32], observed: npt.NDArray[np.bool_]) -> Tensor:
         """Logits in float32, (batch, classes, height, width), for any height and width."""

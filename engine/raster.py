@@ -22,21 +22,24 @@ from affine import Affine
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
-from rasterio.warp import transform_bounds
 from rasterio.windows import Window as RasterWindow
 
 from engine.bands import BandLabel, match_bands
 from engine.errors import BandError, RasterError
+from engine.extents import extent_on
+from engine.fills import Fills
 from engine.grid import Grid, transform_of
 from engine.reflectance import Scaling, choose_scaling
 from engine.tiling import Window
 
-__all__ = ["Scene", "gdal_settings", "open_scene", "scene_name"]
+__all__ = ["SOFTWARE", "Scene", "gdal_settings", "open_scene", "scene_name"]
 
 log = logging.getLogger(__name__)
 
 CACHE_BYTES = 256 * 1024**2
 SAMPLE_PIXELS = 256
+SOFTWARE = "Marine Debris for QGIS"
+"""What the tags of all results say."""
 
 
 @contextmanager
@@ -69,8 +72,12 @@ class Scene:
         window: Window,
         name: str,
         crs: CRS | None = None,
+        fills: Fills | None = None,
     ) -> None:
-        """Take a dataset, and the number of each band in it, by name, in the order wanted; `crs` instead of its own."""
+        """Take a dataset, and the number of each band in it, by name, in the order wanted; `crs` instead of its own.
+
+        `fills` takes what no reflectance can be for no data; without, numbers are what they are.
+        """
         self.name = name
         self.bands = tuple(bands)
         self.scaling = scaling
@@ -79,6 +86,7 @@ class Scene:
         self._indexes = indexes = list(bands.values())
         self._window = window
         self._crs = crs
+        self._fills = fills
         self.grid = _grid(dataset, crs).part(window)
         # A mask beside the file or an alpha band (which GDAL takes for a mask only in rasters of few bands); a no-data
         # tag is compared with the numbers that are read anyway.
@@ -94,13 +102,13 @@ class Scene:
         places = [self.bands.index(band) for band in bands]
         scaling = Scaling(self.scaling.scale[places], self.scaling.offset[places], self.scaling.source)
         numbers = {band: self._indexes[place] for band, place in zip(bands, places, strict=True)}
-        return Scene(self._dataset, numbers, scaling, self._window, self.name, self._crs)
+        return Scene(self._dataset, numbers, scaling, self._window, self.name, self._crs, self._fills)
 
     def cut(self, window: Window) -> Scene:
         """A part of the scene as a scene of its own."""
         place = Window(window.row + self._window.row, window.col + self._window.col, window.height, window.width)
         numbers = dict(zip(self.bands, self._indexes, strict=True))
-        return Scene(self._dataset, numbers, self.scaling, place, self.name, self._crs)
+        return Scene(self._dataset, numbers, self.scaling, place, self.name, self._crs, self._fills)
 
     @property
     def stored_grid(self) -> Grid:
@@ -110,9 +118,9 @@ class Scene:
     def read(self, window: Window) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
         """Reflectance, float32 (bands, height, width), and what was observed, bool (height, width).
 
-        A pixel is observed where every band has a number that is finite and not the no-data value, and not all bands
-        are 0 (products and browser exports write 0 where there is no data, often without saying so). Elsewhere, and
-        beyond the grid, reflectance is 0.
+        A pixel is observed where every band has a number that is finite, not the no-data value and no fill (see
+        `engine.fills`), and not all bands are 0 (products and browser exports write 0 where there is no data, often
+        without saying so). Elsewhere, and beyond the grid, reflectance is 0.
 
         Raises:
             RasterError: the file cannot be read there.
@@ -123,6 +131,8 @@ class Scene:
         observed = np.zeros((window.height, window.width), dtype=bool)
         if height and width:
             stored, seen = self.read_stored(Window(window.row, window.col, height, width))
+            # Before too: a fill may be more than a float32 holds.
+            stored[:, ~seen] = 0
             part = self.scaling.apply(stored)
             part[:, ~seen] = 0
             reflectance[:, :height, :width] = part
@@ -152,6 +162,8 @@ class Scene:
                 seen &= band != nodata
         for mask in masks:
             seen &= (mask > 0).all(axis=0)
+        if self._fills:
+            seen = self._fills.without(seen, stored, self.scaling, self.bands)
         return stored, seen
 
     def sample(self) -> npt.NDArray[Any]:
@@ -188,16 +200,13 @@ def open_scene(
     with _open(path) as dataset:
         _check_grid(path, dataset.transform)
         usable = [i for i, kind in enumerate(dataset.colorinterp, 1) if kind != ColorInterp.alpha]
-        if mapping is None and len(usable) <= 4 < len(bands) and set(dataset.dtypes) == {"uint8"}:
-            raise BandError(
-                f"{path} has {len(usable)} bands of 8 bits: it is a picture made for viewing, whose colours are no "
-                "reflectance. Choose the product itself, or a raster with all of its bands."
-            )
+        if mapping is None:
+            _check_kind(path, dataset, len(usable), len(bands))
         labels = [_label(dataset, index) for index in usable]
         indexes = [usable[number - 1] for number in match_bands(bands, labels, mapping)]
         whole = _grid(dataset, crs)
         if extent is not None and extent_crs:
-            extent = _reprojected(extent, extent_crs, whole.crs)
+            extent = extent_on(whole, extent, extent_crs)
         window = whole.window(extent) if extent is not None else Window(0, 0, whole.height, whole.width)
         numbers = dict(zip(bands, indexes, strict=True))
         shown = name or scene_name(path)
@@ -210,17 +219,7 @@ def open_scene(
             offset,
             unscaled.sample(),
         )
-        yield Scene(dataset, numbers, scaling, window, shown, crs)
-
-
-def _reprojected(extent: Sequence[float], crs: str, target: CRS | None) -> Sequence[float]:
-    """An extent in the CRS of a raster."""
-    if target is None:
-        raise RasterError("The raster has no CRS, so an extent in another cannot be laid on it: assign one.")
-    try:
-        return [float(side) for side in transform_bounds(CRS.from_user_input(crs), target, *extent)]
-    except (ValueError, RasterioError) as error:
-        raise RasterError(f"The extent cannot be brought into the raster's CRS: {error}") from error
+        yield Scene(dataset, numbers, scaling, window, shown, crs, Fills(shown))
 
 
 @contextmanager
@@ -243,6 +242,19 @@ def _check_grid(path: str, transform: Affine) -> None:
     if abs(transform.b) > 1e-9 * abs(transform.a) or abs(transform.d) > 1e-9 * abs(transform.e):
         raise RasterError(
             f"{path} has a rotated or sheared grid. Warp it to a north-up grid first (Raster > Projections > Warp)."
+        )
+
+
+def _check_kind(path: str, dataset: rasterio.DatasetReader, found: int, needed: int) -> None:
+    """Refuse what is no scene for sure: a result of this plugin, or a picture."""
+    tags = dataset.tags()
+    if tags.get("SOFTWARE") == SOFTWARE and found <= 2 < needed:
+        made = f", made from {tags['INPUT']}" if tags.get("INPUT") else ""
+        raise BandError(f"{path} is a result of this plugin{made}, no scene: choose the scene itself.")
+    if found <= 4 < needed and set(dataset.dtypes) == {"uint8"}:
+        raise BandError(
+            f"{path} has {found} band{'s'[: found - 1]} of 8 bits: it is a picture made for viewing, whose colours are "
+            "no reflectance. Choose the product itself, or a raster with all of its bands."
         )
 
 

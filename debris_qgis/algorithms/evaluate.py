@@ -108,14 +108,14 @@ class EvaluateAlgorithm(EngineAlgorithm):
         result = self.run_job("evaluate", self._request(parameters, context), feedback)
         if result is None:
             return {}
-        low, high = result["interval"]
         feedback.pushInfo(
-            f"F1 {result['f1']:.3f} (95 % interval {low:.3f} to {high:.3f}, by {result['interval_by']}), IoU "
-            f"{result['iou']:.3f}, precision {result['precision']:.3f}, recall {result['recall']:.3f} at threshold "
+            f"F1 {result['f1']:.3f} (95 % interval {_interval(result)}), IoU {result['iou']:.3f}, "
+            f"precision {result['precision']:.3f}, recall {result['recall']:.3f} at threshold "
             f"{result['threshold']:.3g}, over {result['patches']} patch(es); model {result['model_name']}."
         )
         found = {name: result[field] for name, (_, field) in SCORES.items()}
-        found.update(F1_LOW=low, F1_HIGH=high)
+        if result["interval"]:
+            found["F1_LOW"], found["F1_HIGH"] = result["interval"]
         for name, content in (("REPORT", page), ("SCORES", _as_json)):
             path = self.parameterAsFileOutput(parameters, name, context)
             if path:
@@ -155,18 +155,34 @@ def _written(path, text):
     return path
 
 
+def _interval(result):
+    """The interval of F1 in words."""
+    if not result["interval"]:
+        return "none: there is one patch only"
+    low, high = result["interval"]
+    return f"{low:.3f} to {high:.3f}, by {result['interval_by']}"
+
+
+def _data(result):
+    """What was measured on, in words."""
+    if result["data"]:
+        return result["data"] + (f", patches of {result['split']}" if result["split"] else "")
+    return f"{', '.join(result['rasters'])}; labels {', '.join(result['labels'])}"
+
+
 def page(result: dict) -> str:
     """The evaluation as one HTML page."""
-    low, high = result["interval"]
     scores = [
         ("F1", f"{result['f1']:.3f}"),
-        (f"95 % interval of F1 (bootstrap over {result['interval_by']})", f"{low:.3f} to {high:.3f}"),
+        ("95 % interval of F1 (bootstrap)", _interval(result)),
         ("IoU", f"{result['iou']:.3f}"),
         ("Precision", f"{result['precision']:.3f}"),
         ("Recall", f"{result['recall']:.3f}"),
         ("Expected calibration error", f"{result['ece']:.3f}"),
         ("Threshold", f"{result['threshold']:.3g}"),
         ("Patches", f"{result['patches']:,}"),
+        ("Classes that count as debris", f"{', '.join(map(str, result['positive_classes']))} ({result['protocol']})"),
+        ("Measured on", _data(result)),
     ]
     counts = [(label.capitalize(), f"{result['counts'][name]:,}") for name, label in COUNTS.items()]
     classes = [

@@ -63,10 +63,8 @@ def open_guides(source: Source, request: DetectRequest | PrepareRequest, stack: 
     own = Guides(water=water, area=area)
     if request.masks == "none":
         return own
-    beside = _beside(source) if request.masks == "auto" else None
-    if beside:
-        log.info("Land and cloud: from %s.", beside.name)
-        stored = stack.enter_context(open_aligned(str(beside), source.scene.stored_grid, keep_nodata=True))
+    stored = _beside(source, stack) if request.masks == "auto" else None
+    if stored:
         return Guides(stored=stored, water=water, area=area)
     clouds, cirrus = _clouds(source, stack)
     text = product.scene_classification_vrt() if product and request.masks == "auto" else None
@@ -91,11 +89,31 @@ def _own_layer(field: str, path: str | None, crs: str | None, grid: Grid, stack:
     return stack.enter_context(open_place(path, grid, purpose, meant))
 
 
-def _beside(source: Source) -> Path | None:
-    """The quality mask that was prepared with a raster and lies beside it."""
+def _beside(source: Source, stack: ExitStack) -> AlignedRaster | None:
+    """The quality mask that was prepared with a raster and lies beside it.
+
+    Raises:
+        RasterError: it is no raster of the scene's pixels. Beyond it everything would count as looked at.
+    """
     name = source.tags.get("quality_mask")
-    place = Path(source.path).parent / name if name else None
-    return place if place and place.is_file() else None
+    if not name:
+        return None
+    place = Path(source.path).parent / name
+    if not place.is_file():
+        log.warning(
+            "The quality mask %s, which was prepared with %s, is not there: what was edited in it does not count. "
+            "Put it back beside the scene, or prepare the scene again.", place, source.path,
+        )  # fmt: skip
+        return None
+    log.info("Land and cloud: from %s.", place.name)
+    grid = source.scene.stored_grid
+    mask = stack.enter_context(open_aligned(str(place), grid, keep_nodata=True))
+    if not mask.covers(grid):
+        raise RasterError(
+            f"The quality mask {place} does not cover {source.path}: it was made for another scene, or cut. Prepare "
+            "the scene again, or set MASKS to image."
+        )
+    return mask
 
 
 def _clouds(source: Source, stack: ExitStack) -> tuple[tuple[Place, ...], Scene | None]:

@@ -22,7 +22,7 @@ from engine.jobs import PrepareRequest, PrepareResult
 from engine.modelfile import BUNDLED_MODEL, read_card
 from engine.monitor import Monitor, Share, silent
 from engine.outputs import Staging
-from engine.raster import gdal_settings
+from engine.raster import SOFTWARE, gdal_settings
 from engine.raster_sink import RasterSink
 from engine.sentinel2.masks import LOOK, NO_DATA
 from engine.sentinel2.quality import Quality, make_quality, scene_facts
@@ -117,5 +117,5 @@ def _tags(request: PrepareRequest, source: Source) -> dict[str, str]:
         **known,
         "ENGINE_VERSION": __version__,
         "PLUGIN_VERSION": request.plugin_version or "",
-        "SOFTWARE": "Marine Debris for QGIS",
+        "SOFTWARE": SOFTWARE,
     }

@@ -112,7 +112,8 @@ def open_source(request: DetectRequest | PrepareRequest, bands: Sequence[str]) -
     product = _at_level(open_product(given[0] if len(given) == 1 else given), request)
     text = product.as_vrt(bands)
     with open_scene(text, bands, name=product.product_id, **options) as scene:  # type: ignore[arg-type]
-        log.info("Product %s.", ", ".join(f"{key} {value}" for key, value in product.tags.items()))
+        told = [f"{key.replace('_', ' ')} {value}" for key, value in product.tags.items() if key != "product_id"]
+        log.info("Product %s: %s.", product.product_id, ", ".join(told))
         yield Source(scene, product, given[0], dict(product.tags))
 
 

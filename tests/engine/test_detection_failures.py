@@ -74,13 +74,56 @@ def test_bad_input_gives_one_message_and_leaves_nothing(
     assert _left(detector.folder) == []
 
 
-@pytest.mark.filterwarnings("ignore:overflow encountered", "ignore:invalid value encountered")
-def test_a_fill_that_no_tag_tells_is_the_rasters_fault(detector: Detector, make_raster, scene: np.ndarray) -> None:
-    scene[:, 5:20, 20:30] = np.finfo(np.float32).min
-    with pytest.raises(RasterError, match=r"reflectance in B1 is -3\.40282e\+38.*Set its no-data value"):
+@pytest.mark.parametrize(
+    ("dtype", "fill"),
+    [
+        ("float32", -9999), ("int16", -9999), ("int16", -32768), ("uint16", 65535), ("float32", 1e20),
+        ("float32", np.finfo("float32").min), ("float64", np.finfo("float64").min),
+    ],
+)  # fmt: skip
+def test_fills_that_no_tag_tells_are_no_data(
+    detector: Detector, make_raster, scene: np.ndarray, caplog: pytest.LogCaptureFixture, dtype: str, fill: float
+) -> None:
+    stored = (scene if dtype.startswith("float") else np.round(scene * 1e4)).astype(dtype)
+    detector(make_raster(stored, name="whole.tif"))
+    expected = detector.raster("mask")
+    stored[:, :, :8] = fill
+    stored[4, 30:, 40:44] = fill
+    caplog.clear()
+    detector(make_raster(stored))
+    expected[:, :8] = expected[30:, 40:44] = 255
+    np.testing.assert_array_equal(detector.raster("mask"), expected)
+    said = [record.getMessage() for record in caplog.records if "cannot be reflectance" in record.getMessage()]
+    assert len(said) == 1
+    assert f"first {np.dtype(dtype).type(fill):.7g} in B" in said[0]
+    assert "set the raster's no-data value" in said[0]
+
+
+def test_a_fill_counts_wherever_it_is_and_is_not_said_where_a_tag_tells_it(
+    detector: Detector, make_raster, water: Water, caplog: pytest.LogCaptureFixture
+) -> None:
+    array = water(600, 700)
+    array[:, 560:580, 300:310] = -9999
+    result = detector(make_raster(array))
+    assert (result.not_observed_pixels, caplog.text.count("cannot be reflectance")) == (200, 1)
+    caplog.clear()
+    assert detector(make_raster(array, name="told.tif", nodata=-9999)).not_observed_pixels == 200
+    assert "cannot be reflectance" not in caplog.text
+
+
+def test_a_raster_that_is_all_fill_holds_no_data(detector: Detector, make_raster, scene: np.ndarray) -> None:
+    scene[:] = -9999
+    with pytest.raises(RasterError, match="holds no data"):
         detector(make_raster(scene))
-    detector(make_raster(scene, name="told.tif", nodata=float(np.finfo(np.float32).min)))
-    assert (detector.raster("mask") == 255).sum() == 150
+
+
+def test_own_results_are_named_as_such(detector: Detector, make_raster, scene: np.ndarray) -> None:
+    path = make_raster(scene)
+    detector(path)
+    for name in ("mask", "probability"):
+        own = detector.folder / f"{name}.tif"
+        with pytest.raises(BandError, match=rf"{name}\.tif is a result of this plugin, made from {path}"):
+            run(DetectRequest(input=str(own), mask=str(detector.folder / "m.tif"), model=str(detector.model)))
 
 
 def test_a_model_that_gives_no_numbers_is_the_models_fault(

@@ -62,6 +62,25 @@ def test_floating_counts_seaweed_too(folder: Path, toy_model: Path):
     assert evaluate(request).counts == {"tp": 5, "fp": 1, "fn": 1, "tn": 1}
 
 
+@pytest.mark.parametrize(
+    ("classes", "protocol"), [((1,), "strict"), ((9, 4, 3, 2, 1), "floating"), ((1, 5), "own classes")]
+)
+def test_classes_name_the_protocol_and_the_data_is_told(
+    folder: Path, toy_model: Path, classes: tuple[int, ...], protocol: str
+):
+    common = {"data": str(folder), "split": "test_X", "model": str(toy_model), "device": "cpu"}
+    result = evaluate(EvaluateRequest(**common, positive_classes=classes))
+    assert (result.protocol, result.positive_classes) == (protocol, tuple(sorted(classes)))
+    assert (result.data, result.split, result.rasters) == (str(folder), "test_X", ())
+    if protocol != "own classes":
+        assert result == evaluate(EvaluateRequest(**common, protocol=protocol))
+
+
+def test_one_patch_has_no_interval(folder: Path, toy_model: Path):
+    result = evaluate(EvaluateRequest(data=str(folder), model=str(toy_model), device="cpu"))
+    assert (result.patches, result.interval, result.interval_by) == (1, None, None)
+
+
 def test_floating_flags_what_the_mask_marks_debris_below_the_other_threshold_too():
     probability = np.array([[[0.5, 0.1, 0.3, np.nan]], [[0.1, 0.85, 0.3, np.nan]]], dtype=np.float32)
     assert marked(probability, 0.4, 0.9).tolist() == [[True, True, False, False]]
@@ -124,11 +143,18 @@ def test_labels_of_another_size_and_labels_that_are_none(folder: Path):
         read_patch(folder, "S2_1-1-20_16PCC_0", MARIDA_ORDER)
 
 
-def test_one_kind_of_pixel_is_no_evaluation(folder: Path, toy_model: Path):
-    write(
-        folder / "patches" / "S2_1-1-20_16PCC" / "S2_1-1-20_16PCC_0_cl.tif", np.full((1, 16, 16), 7, dtype=np.float32)
-    )
-    with pytest.raises(DataError, match="both kinds"):
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        (7, r"has 0 observed .*debris \(class 1\) and 255 labelled as something else.*add labels of debris,"),
+        (1, r"has 255 observed .* and 0 labelled as something else.*add labels of what is no debris"),
+        (0, r"has 0 observed .* and 0 labelled as something else.*add labels of debris and of what is none"),
+    ],
+)
+def test_one_kind_of_pixel_is_no_evaluation(folder: Path, toy_model: Path, label: int, message: str):
+    labels = folder / "patches" / "S2_1-1-20_16PCC" / "S2_1-1-20_16PCC_0_cl.tif"
+    write(labels, np.full((1, 16, 16), label, dtype=np.float32))
+    with pytest.raises(DataError, match=message):
         evaluate(EvaluateRequest(data=str(folder), model=str(toy_model), device="cpu"))
 
 

@@ -44,6 +44,12 @@ def test_values_of_the_wrong_kind(values: dict[str, object]) -> None:
         request_from_mapping("detect", {"input": "a", "mask": "b", **values})
 
 
+@pytest.mark.parametrize("extent", [[1, 2, 3], ["a", 2, 3, 4], "1,2,3,4"])
+def test_an_extent_says_what_it_takes(extent: object) -> None:
+    with pytest.raises(RequestError, match="give four numbers, as west,south,east,north"):
+        request_from_mapping("detect", {"input": "a", "mask": "b", "extent": extent})
+
+
 def test_a_request_of_no_job() -> None:
     with pytest.raises(RequestError, match="no job"):
         run(object())

@@ -75,6 +75,17 @@ def test_no_data_of_a_patch_is_not_observed(folder: Path):
     assert patch.reflectance.min() > -1
 
 
+def test_a_fill_that_no_tag_tells_is_not_observed(folder: Path, caplog: pytest.LogCaptureFixture):
+    stored = reflectance_of(folder)
+    stored[:, 5:9] = -9999
+    rewrite(folder, stored)
+    for _ in range(2):
+        patch = patch_of(folder)
+        assert patch.observed.sum() == 28 * 32
+        assert patch.reflectance.min() > -1
+    assert caplog.text.count("cannot be reflectance") == 1
+
+
 def test_digital_numbers_without_tags_are_taken_as_those_of_any_raster(folder: Path):
     reflectance = reflectance_of(folder)
     rewrite(folder, np.round(reflectance.clip(0) * 1e4).astype(np.uint16))

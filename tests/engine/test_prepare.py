@@ -123,6 +123,34 @@ def test_the_mask_that_was_prepared_counts_whatever_crs_is_meant(tmp_path: Path,
         assert written.crs.to_epsg() == 32617
 
 
+def test_a_prepared_mask_that_is_lost_or_too_small_is_said(
+    tmp_path: Path, toy_model: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepared = prepare(tmp_path, write_l1c(tmp_path, top_of_atmosphere(scene())))
+    request = DetectRequest(input=prepared.output, mask=str(tmp_path / "mask.tif"), model=str(toy_model))
+    with rasterio.open(prepared.quality) as written:
+        numbers, profile = written.read(1), {**written.profile, "driver": "GTiff"}
+    for cut in (numbers[:50, :50], numbers[:, : SIDE - 1]):
+        with rasterio.open(
+            prepared.quality, "w", **{**profile, "height": cut.shape[0], "width": cut.shape[1]}
+        ) as small:
+            small.write(cut, 1)
+        with pytest.raises(RasterError, match=r"look\.tif does not cover .*scene\.tif"):
+            run(request)
+    coarse = {**profile, "transform": profile["transform"] @ profile["transform"].scale(2), "height": 25, "width": 25}
+    with rasterio.open(prepared.quality, "w", **coarse) as small:
+        small.write(numbers[:50:2, :50:2], 1)
+    with pytest.raises(RasterError, match="does not cover"):
+        run(request)
+    with rasterio.open(prepared.quality, "w", **{**coarse, "height": SIDE // 2, "width": SIDE // 2}) as whole:
+        whole.write(numbers[::2, ::2], 1)
+    run(request)
+    Path(prepared.quality).unlink()
+    caplog.clear()
+    run(request)
+    assert "look.tif, which was prepared with" in caplog.text
+
+
 def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
     safe = write_l1c(tmp_path, top_of_atmosphere(scene()))
     before = sorted(path.name for path in tmp_path.iterdir())

@@ -269,6 +269,14 @@ def test_no_water_is_a_result(detect, tmp_path: Path, caplog: pytest.LogCaptureF
     assert (mask_of(tmp_path) == LAND).all()
 
 
+def test_the_log_says_what_product_it_is(detect, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="engine")
+    safe = write_l2a(tmp_path, template("05.09"), water(60, 60))
+    detect(safe)
+    assert f"Product {safe.stem}: level L2A, " in caplog.text
+    assert ", processing baseline 05.09, " in caplog.text
+
+
 def test_masks_may_be_switched_off(detect, tmp_path: Path) -> None:
     classes = np.full((120, 120), 6, dtype=np.uint8)
     classes[:, :80] = 9

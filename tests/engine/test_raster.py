@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
+from rasterio.warp import transform_bounds
 
 from engine.bands import MARIDA_ORDER
 from engine.errors import RasterError
+from engine.extents import extent_on
 from engine.grid import Grid
 from engine.ground import Ground
 from engine.raster import gdal_settings, open_scene, scene_name
@@ -30,6 +32,39 @@ GRID = Grid(100, 80, Affine(10, 0, 500000, 0, -10, 600000), rasterio.crs.CRS.fro
 )
 def test_extent_to_pixels(extent: tuple[float, ...], window: Window) -> None:
     assert GRID.window(extent) == window
+
+
+CANCUN = Grid(300, 200, Affine(10, 0, 500000, 0, -10, 2_300_000), rasterio.crs.CRS.from_epsg(32616))
+TAVEUNI = Grid(3000, 2000, Affine(10, 0, 150000, 0, -10, 8_140_000), rasterio.crs.CRS.from_epsg(32701))
+
+
+@pytest.mark.parametrize("grid", [CANCUN, TAVEUNI])
+@pytest.mark.parametrize("extent", [(-180, -90, 180, 90), (0, -90, 360, 90), (-200, -85, 200, 85)])
+def test_an_extent_that_holds_the_whole_raster_takes_it_whole(grid: Grid, extent: tuple[float, ...]) -> None:
+    assert grid.window(extent_on(grid, extent, "EPSG:4326")) == Window(0, 0, grid.height, grid.width)
+
+
+@pytest.mark.parametrize(
+    ("extent", "crs"), [((0, 0, 0.1, 0.1), "EPSG:4326"), ((92, 0, 93, 1), "EPSG:4326"), ((0, 0, 9, 9), "EPSG:3857")]
+)
+def test_an_extent_elsewhere_on_earth_is_named(extent: tuple[float, ...], crs: str) -> None:
+    with pytest.raises(RasterError, match=rf"\({crs}\) does not touch the raster, which lies within -[89]"):
+        extent_on(CANCUN, extent, crs)
+
+
+def test_a_part_by_degrees_is_found_across_the_meridian_of_180() -> None:
+    west, south, east, north = transform_bounds(TAVEUNI.crs, "EPSG:4326", 160000, 8_130_000, 170000, 8_135_000)
+    assert west > 0 or east > west
+    for turn in (0, 360, -360):
+        window = TAVEUNI.window(extent_on(TAVEUNI, (west + turn, south, east + turn, north), "EPSG:4326"))
+        assert abs(window.col - 1000) < 30
+        assert abs(window.row - 500) < 30
+        assert abs(window.width - 1000) < 60
+
+
+def test_an_extent_that_is_no_number_is_no_place() -> None:
+    with pytest.raises(RasterError, match="is no place"):
+        GRID.window((float("nan"), 0, 1, 1))
 
 
 def test_a_grid_that_runs_northwards() -> None:

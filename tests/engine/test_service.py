@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from affine import Affine
 from training_data import marida_folder
 
 ROOT = Path(__file__).parents[2]
@@ -63,11 +66,11 @@ def test_a_job_from_start_to_result(engine, make_raster, water, toy_model: Path,
         ({"protocol": 1, "job": "dance", "request": {}}, "request", "use one of detect"),
         ({"protocol": 1, "job": "detect", "request": {"input": "a.tif"}}, "request", "needs mask"),
         ({"protocol": 1, "job": "detect", "request": {"input": "a", "mask": "b", "depth": 1}}, "request", "no depth"),
-        ({"protocol": 1, "job": "detect", "request": {"input": 3, "mask": "b"}}, "request", "input is 3: expected str"),
+        ({"protocol": 1, "job": "detect", "request": {"input": 3, "mask": "b"}}, "request", "input is 3: give a text"),
         (
             {"protocol": 1, "job": "detect", "request": {"input": "a", "mask": "b", "threshold": "x"}},
             "request",
-            "expected float",
+            "give a number",
         ),
     ],
 )
@@ -160,6 +163,35 @@ def test_the_end_of_input_ends_it_amid_a_long_step(reads_on: bool, tmp_path: Pat
     assert list(out.iterdir()) == []
 
 
+BUSY_COMMAND = """
+import sys, time
+import engine.__main__
+from engine.outputs import Staging
+def busy(request, monitor):
+    with Staging(request.job_id) as staging:
+        staging.add(request.mask).write_text("unfinished")
+        print("begun", flush=True)
+        time.sleep(60)
+engine.__main__.run = busy
+sys.exit(engine.__main__.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows ends processes without a signal")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_command_line_and_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    command = [sys.executable, "-c", BUSY_COMMAND, "detect", "--input", "scene.tif", "--mask", str(out / "mask.tif")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "begun\n"
+        assert len(list(out.iterdir())) == 1
+        process.send_signal(number)
+        assert process.wait(10) == 3
+        assert process.stderr.read().strip() == "Cancelled."
+    assert list(out.iterdir()) == []
+
+
 def test_stop_ends_a_training_and_keeps_the_best(engine, tmp_path: Path) -> None:
     folder = marida_folder(tmp_path / "data", scenes=2, patches=1)
     request = {
@@ -185,6 +217,21 @@ def test_the_command_line_gives_the_result_as_its_last_line(
     command += ["--mask", str(tmp_path / "m.tif"), "--model", str(toy_model), "--extent", "500000,599800,500100,600000"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout.splitlines()[-1])["observed_pixels"] == 200
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_the_command_line_says_what_the_engine_says_alone(make_raster, scene, toy_model: Path, tmp_path: Path) -> None:
+    """Not what its libraries do, nor that a raster has no place, which the engine says itself."""
+    raster = make_raster(scene, crs=None, transform=Affine.identity())
+    command = [sys.executable, "-m", "engine", "detect", "--input", str(raster), "--model", str(toy_model)]
+    command += ["--mask", str(tmp_path / "m.tif"), "--detections", str(tmp_path / "d.gpkg")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "areas, longitudes and latitudes are unknown" in done.stderr
+    for foreign in ("Created", "GDAL", "NotGeoreferenced"):
+        assert foreign not in done.stderr
+    command += ["--extent", "1,2,x"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "argument --extent: invalid list of numbers, with commas between, value: '1,2,x'" in done.stderr
 
 
 def test_the_command_line_fails_with_one_message(tmp_path: Path) -> None:

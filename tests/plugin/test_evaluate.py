@@ -40,12 +40,17 @@ def test_polygons_over_a_raster(evaluate, make_raster, out):
         REPORT=str(page), SCORES=str(scores),
     )  # fmt: skip
     assert (result["F1"], result["IOU"], result["PRECISION"], result["RECALL"]) == (1, 1, 1, 1)
-    assert result["F1_LOW"] == result["F1_HIGH"] == 1
+    # One patch alone: nothing can be drawn from it.
+    assert not {"F1_LOW", "F1_HIGH"} & set(result)
     assert result["THRESHOLD_USED"] == 0.5
     stored = json.loads(scores.read_text(encoding="utf-8"))
     assert stored["counts"] == {"tp": 25 * 36, "fp": 0, "fn": 0, "tn": 25 * 180}
+    assert (stored["interval"], stored["protocol"], stored["positive_classes"]) == (None, "strict", [1])
+    assert (Path(stored["rasters"][0]).name, len(stored["labels"])) == ("scene.tif", 1)
     text = page.read_text(encoding="utf-8")
     assert "Marine Water" in text
+    assert "none: there is one patch only" in text
+    assert "scene.tif; labels" in text
     assert "900" in text
     assert any(line.startswith("F1 1.000 (95 % interval") for line in feedback.lines)
 
