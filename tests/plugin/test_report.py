@@ -22,6 +22,7 @@ from qgis.core import (
     QgsLayoutItemLabel,
     QgsLayoutItemMap,
     QgsLayoutItemPage,
+    QgsLayoutItemScaleBar,
     QgsLayoutItemShape,
     QgsPointXY,
     QgsProcessingException,
@@ -29,6 +30,7 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtCore import QRectF
 
 from debris_qgis.results.areas import FLOATING, areas_of
 from debris_qgis.results.fields import decide, ensure_fields
@@ -39,7 +41,7 @@ from debris_qgis.results.report_sheet import _side, around, draw
 from debris_qgis.results.scene_image import band_name, bands_of
 from debris_qgis.results.selection import CHOICES, select
 from debris_qgis.results.severity import DEFAULT, severity
-from debris_qgis.results.sheet import height_of
+from debris_qgis.results.sheet import Sheet, height_of
 
 from .conftest import ROOT, data_folder
 from .report_driver import picture_of, report, text_of
@@ -224,6 +226,30 @@ def test_a_close_up_is_as_wide_as_it_says(epsg, lon, lat, units):
 
 def _sides(square):
     return square.xMinimum(), square.xMaximum()
+
+
+@pytest.mark.parametrize("epsg", [32632, 3857, 4326])
+def test_the_scale_bar_is_as_long_as_it_says(qgis_app, epsg):
+    """Far from the equator, measured in pixels: 2 km at 60 degrees north, in a project as it is made for a report."""
+    crs, zone = (QgsCoordinateReferenceSystem(f"EPSG:{code}") for code in (epsg, 32632))
+    around_it = QgsRectangle.fromCenterAndSize(QgsPointXY(500000, 6651411), 2000, 1000)
+    extent = QgsCoordinateTransform(zone, crs, QgsCoordinateTransformContext()).transformBoundingBox(around_it)
+    project = QgsProject()
+    sheet = Sheet(project)
+    shown = sheet.map([], extent, crs, QRectF(10, 10, 180, 90))
+    sheet.scale_bar(shown, 10, 120)
+    measure = QgsDistanceArea()
+    measure.setSourceCrs(crs, QgsCoordinateTransformContext())
+    measure.setEllipsoid("EPSG:7030")
+    sides = [QgsPointXY(x, shown.extent().center().y()) for x in _sides(shown.extent())]
+    metres_a_pixel = measure.measureLine(*sides) / 180 * 25.4 / 300
+    picture = sheet.picture(0, QRectF(10, 120, 60, 12), 300)
+    across, down = range(picture.width()), range(picture.height())
+    # The bar's outline is the longest line there is; its numbers stand above it.
+    length = max(sum(picture.pixelColor(x, y).lightness() < 128 for x in across) for y in down)
+    assert length * metres_a_pixel == pytest.approx(400, rel=0.03)
+    numbers = [item for item in sheet.layout.items() if isinstance(item, QgsLayoutItemScaleBar)]
+    assert numbers[0].unitsPerSegment() / numbers[0].mapUnitsPerScaleBarUnit() == pytest.approx(200)
 
 
 def test_what_cannot_be_reported_says_why_and_leaves_nothing(run, out, tmp_path):
