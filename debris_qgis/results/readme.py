@@ -5,7 +5,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Dict, Iterable, List, Optional
 
-from .areas import FLOATING, Areas
+from .areas import FLOATING, NOTHING_OBSERVED, Areas
 from .fields import DECISIONS, now
 from .provenance import SOFTWARE, Provenance, accuracy_of
 from .selection import Selection
@@ -58,7 +58,10 @@ def readme(
     lines += _origin(provenance, card)
     lines += ["", "Detections", "----------"]
     lines += [f"- in these files: {len(selection.features)}; left out as asked: {selection.left_out}"]
-    lines += [f"- their area: {square_km(selection.area_m2)}"]
+    if selection.features or areas is None or areas.any_observed:
+        lines += [f"- their area: {square_km(selection.area_m2)}"]
+    else:
+        lines += [f"- {NOTHING_OBSERVED}"]
     lines += [
         f"- {decision or 'not looked at yet'}: {count}" for decision, count in sorted(selection.decisions.items())
     ]
@@ -98,7 +101,7 @@ def _origin(provenance: Provenance, card) -> List[str]:
 def _observed(areas: Optional[Areas]) -> List[str]:
     if areas is None:
         return ["- not known: the mask was not given"]
-    lines = [f"- observed: {square_km(areas.observed)}"]
+    lines = [f"- observed: {square_km(areas.observed) if areas.any_observed else 'nothing'}"]
     if areas.pixels.get(FLOATING):
         lines.append(f"- of that other floating matter, not counted as debris: {square_km(areas.of(FLOATING))}")
     return lines + [f"- not observed, {reason}: {square_km(area)}" for reason, area in areas.not_observed.items()]

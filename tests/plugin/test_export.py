@@ -30,7 +30,7 @@ from debris_qgis.results.fields import decide, ensure_fields
 from debris_qgis.results.period import parse
 
 from .conftest import RecordingFeedback
-from .results_data import TAGS, write_raster, write_run
+from .results_data import TAGS, clouded, write_raster, write_run
 
 with warnings.catch_warnings():
     # The extension is a pilot that is asked for here; pystac says so whenever it is imported.
@@ -265,6 +265,14 @@ def test_a_run_without_detections_is_exported_too(tmp_path, out):
     assert result["COUNT"] == 0
     assert "Feature Count: 0" in ogrinfo("-so", "-al", result["GPKG"])
     assert pystac.Item.from_file(result["STAC_ITEM"]).id == TAGS["SCENE"]
+
+
+def test_the_readme_of_a_scene_that_was_not_observed_does_not_call_it_clean(tmp_path, out):
+    result, _ = export(clouded(write_run(tmp_path, boxes=())), out)
+    text = Path(result["README"]).read_text(encoding="utf-8")
+    assert "- Nothing was observed in this scene, so whether there is debris in it is not known." in text
+    assert "- observed: nothing\n- not observed, cloud or shadow: 1.00 km²" in text
+    assert "their area" not in text
 
 
 def test_rasters_of_another_run_are_noticed(run, out, tmp_path):

@@ -45,7 +45,7 @@ from debris_qgis.results.sheet import Sheet, height_of
 
 from .conftest import ROOT, data_folder
 from .report_driver import picture_of, report, text_of
-from .results_data import write_run
+from .results_data import clouded, write_run
 
 NOTE = "Müll am Strand, 海ごみ. " * 12
 
@@ -151,6 +151,16 @@ def test_nothing_found_is_said_of_what_was_observed_only(tmp_path, out):
     words = re.sub(r"\s+", " ", text_of(out / "report.pdf"))
     assert "No suspected debris was found in the 0.85 km² that were observed." in words
     assert "Severity none" in words.replace("\n", " ")
+
+
+def test_where_nothing_was_observed_nothing_is_said_to_be_clean(tmp_path, out):
+    report(clouded(write_run(tmp_path, boxes=())), out)
+    words = re.sub(r"\s+", " ", text_of(out / "report.pdf"))
+    figures = "Suspected detections not known Their area not known Observed nothing Severity not known"
+    assert figures in words
+    assert "Nothing was observed in this scene, so whether there is debris in it is not known." in words
+    assert "Observed: nothing. Not observed: cloud or shadow 1.00 km² (100.0%)." in words
+    assert "No suspected debris" not in words
 
 
 def test_without_mask_and_scene_it_says_what_it_does_not_know(run, out):

@@ -29,7 +29,7 @@ from debris_qgis.results.provenance import of_raster
 from debris_qgis.results.store import DetectionStore
 
 from .conftest import RecordingFeedback
-from .results_data import write_raster, write_run
+from .results_data import clouded, write_raster, write_run
 
 # A patch that stays, one that drifts a little, one that comes once, and one far away that is rejected.
 DATES = {
@@ -210,6 +210,19 @@ def test_a_date_on_which_nothing_was_found_is_a_date(runs, out, tmp_path):
     assert (clean["scene"], clean["detections"], float(clean["debris_m2"])) == (CLEAN, "0", 0)
     assert (float(clean["observed_m2"]), float(clean["debris_per_observed"])) == (849_000, 0)
     assert "2019-01-19" in Path(result["HTML"]).read_text(encoding="utf-8")
+
+
+def test_a_date_on_which_nothing_was_observed_is_not_a_clean_one(runs, out, tmp_path):
+    dates = with_a_clean_date(runs, tmp_path / "clouded")
+    result, feedback = over_time({**dates, CLEAN: clouded(dates[CLEAN], {"SCENE": CLEAN})}, out)
+    row = table_of(result)[2]
+    assert [row[name] for name in ("scene", "detections", "debris_m2", "observed")] == [CLEAN, "", "", "no"]
+    assert [each["observed"] for each in table_of(result)] == ["yes", "yes", "no", "yes"]
+    page = Path(result["HTML"]).read_text(encoding="utf-8")
+    assert page.count("<rect") == 3
+    assert "<title>2019-01-19: not observed</title>" in page
+    assert f"<td>{CLEAN}</td><td>not observed</td><td>unknown</td><td>nothing</td>" in page
+    assert any("2019-01-19" in line and "not observed" in line for line in feedback.lines)
 
 
 @pytest.mark.parametrize("way", ["name", "the only one left", "order"])
