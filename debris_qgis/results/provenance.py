@@ -118,6 +118,24 @@ def key_among(source, own: Provenance, keys: Iterable[Tuple]) -> Optional[Tuple]
     return next((key for key in higher if highest is not None and highest < key[2]), None)
 
 
+def difference(other: Provenance, own: Provenance) -> str:
+    """What tells a raster of another run from the detections, in words: only what differs."""
+
+    def number(value):
+        return "unknown" if value is None else f"{value:g}"
+
+    said = []
+    if other.scene != own.scene:
+        said.append(f"its scene is {other.scene}, theirs {own.scene}")
+    if other.model_sha256 != own.model_sha256:
+        names = (other.model or "unknown", own.model or "unknown")
+        same = names[0] == names[1]
+        said.append(f"its model is another named {names[0]}" if same else f"its model is {names[0]}, theirs {names[1]}")
+    if other.key[2] != own.key[2]:
+        said.append(f"its threshold is {number(other.threshold)}, theirs {number(own.threshold)}")
+    return "; ".join(said)
+
+
 def tags_of(path: str) -> Dict[str, str]:
     """The tags of a raster; none where it cannot be opened."""
     dataset = opened(path)
@@ -127,6 +145,12 @@ def tags_of(path: str) -> Dict[str, str]:
 def is_result(layer: QgsRasterLayer) -> bool:
     """Whether a raster layer is a result of this plugin."""
     return layer.providerType() == "gdal" and tags_of(layer.source()).get("SOFTWARE") == SOFTWARE
+
+
+def is_of_detect(path: str) -> bool:
+    """Whether a raster is a mask or a probability; scenes that were prepared name the software too, but no model."""
+    tags = tags_of(path)
+    return tags.get("SOFTWARE") == SOFTWARE and "MODEL_SHA256" in tags
 
 
 def _names_of(source: str) -> List[str]:

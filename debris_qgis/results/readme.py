@@ -3,7 +3,7 @@
 from hashlib import sha256
 from pathlib import Path
 from textwrap import wrap
-from typing import Dict, Iterable, List, Optional
+from typing import Dict, Iterable, List, Mapping, Optional
 
 from .areas import FLOATING, NOTHING_OBSERVED, Areas
 from .fields import DECISIONS, now
@@ -52,8 +52,19 @@ def readme(
     card: Optional[dict],
     files: Iterable[Path],
     said: Iterable[str],
+    strange: Mapping[str, str],
 ) -> str:
-    """The text."""
+    """The text.
+
+    Args:
+        selection: the detections.
+        provenance: of their run.
+        areas: of its mask; None where there is none.
+        card: of the model; None where it is not at hand.
+        files: what was written.
+        said: what the formats could not hold.
+        strange: for each raster of another run, by file name, what tells it from the detections.
+    """
     lines = ["Suspected floating marine debris", "=" * 32, "", *wrap(CAUTION, 100), ""]
     lines += _origin(provenance, card)
     lines += ["", "Detections", "----------"]
@@ -66,6 +77,10 @@ def readme(
         f"- {decision or 'not looked at yet'}: {count}" for decision, count in sorted(selection.decisions.items())
     ]
     lines += ["", "What was observed", "-----------------", *_observed(areas)]
+    if strange:
+        lines += ["", "Of another run", "--------------"]
+        lines += [f"- {name} is of another run than the detections: {text}." for name, text in strange.items()]
+        lines += ["- Areas that were observed in it are not those of these detections, and not given here."]
     lines += ["", "Fields", "------"] + [f"- {name}: {text}" for name, text in FIELDS.items()]
     lines += ["- texts are UTF-8; all times are UTC"]
     lines += ["", "Files (SHA-256)", "---------------"] + [
@@ -100,7 +115,7 @@ def _origin(provenance: Provenance, card) -> List[str]:
 
 def _observed(areas: Optional[Areas]) -> List[str]:
     if areas is None:
-        return ["- not known: the mask was not given"]
+        return ["- not known: the mask of these detections was not given"]
     lines = [f"- observed: {square_km(areas.observed) if areas.any_observed else 'nothing'}"]
     if areas.pixels.get(FLOATING):
         lines.append(f"- of that other floating matter, not counted as debris: {square_km(areas.of(FLOATING))}")

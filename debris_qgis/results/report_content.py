@@ -54,6 +54,7 @@ def content(
     card: Optional[dict],
     levels: Tuple[Level, ...],
     rows: int,
+    foreign: str = "",
 ) -> Content:
     """Put a report into words.
 
@@ -64,6 +65,7 @@ def content(
         card: of the model; None where it is not at hand.
         levels: of severity.
         rows: of the table, at most.
+        foreign: what tells that the mask that was given is of another run; an empty text where it is not.
     """
     largest = sorted(selection.features, key=lambda f: (-_value(f["area_m2"]), -_value(f["max_prob"])))[:rows]
     level = severity(len(selection.features), selection.area_m2, levels, areas is None or areas.any_observed)
@@ -72,7 +74,7 @@ def content(
         title=TITLE,
         subtitle=f"{provenance.product_id or provenance.scene or 'Unnamed scene'} · image taken {when}",
         figures=tuple(_figures(selection, areas, level)),
-        observed=tuple(_observed(areas)),
+        observed=tuple(_observed(areas, foreign)),
         found=_found(selection, areas, level, levels),
         entries=tuple(_entry(number, feature, selection) for number, feature in enumerate(largest, 1)),
         model=tuple(_model(provenance, card)),
@@ -90,7 +92,12 @@ def _figures(selection: Selection, areas: Optional[Areas], level: str) -> List[T
     return [("Suspected detections", count), ("Their area", area), ("Observed", observed), ("Severity", level)]
 
 
-def _observed(areas: Optional[Areas]) -> List[str]:
+def _observed(areas: Optional[Areas], foreign: str) -> List[str]:
+    if foreign:
+        return [
+            f"What was observed is not known: the mask given to this report, {foreign}.",
+            "It is neither shown nor counted here.",
+        ]
     if areas is None:
         return ["What was observed is not known: no mask was given to this report."]
     seen = sum(areas.share(value) for value in (0, 1, 2))

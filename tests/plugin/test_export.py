@@ -276,11 +276,18 @@ def test_the_readme_of_a_scene_that_was_not_observed_does_not_call_it_clean(tmp_
 
 
 def test_rasters_of_another_run_are_noticed(run, out, tmp_path):
-    other = write_run(tmp_path, tags={"SCENE": "another"}, name="other_")
+    other = write_run(tmp_path, tags={"SCENE": "another", "THRESHOLD": "0.5"}, name="other_")
     _, feedback = export({**run, "MASK": other["MASK"]}, out)
     assert any("of another run" in line for line in feedback.lines)
     # The detections are what is handed on: it goes under their name.
-    assert (out / f"{TAGS['SCENE']}_README.txt").is_file()
+    text = (out / f"{TAGS['SCENE']}_README.txt").read_text(encoding="utf-8")
+    differing = f"its scene is another, theirs {TAGS['SCENE']}; its threshold is 0.5, theirs 0.3"
+    assert f"- {TAGS['SCENE']}_mask.tif is of another run than the detections: {differing}." in text
+    assert "- not known: the mask of these detections was not given" in text
+    assert "0.85 km²" not in text
+    item = json.loads((out / f"{TAGS['SCENE']}.stac.json").read_text(encoding="utf-8"))
+    titles = [item["assets"][kind]["title"] for kind in ("mask", "probability")]
+    assert titles == ["Mask raster of another run", "Probability raster"]
 
 
 @pytest.fixture

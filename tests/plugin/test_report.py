@@ -45,7 +45,7 @@ from debris_qgis.results.sheet import Sheet, height_of
 
 from .conftest import ROOT, data_folder
 from .report_driver import picture_of, report, text_of
-from .results_data import clouded, write_run
+from .results_data import TAGS, clouded, write_run
 
 NOTE = "Müll am Strand, 海ごみ. " * 12
 
@@ -171,14 +171,32 @@ def test_without_mask_and_scene_it_says_what_it_does_not_know(run, out):
 
 
 def test_a_mask_of_another_run_is_noticed_and_lends_no_name(run, out, tmp_path):
+    """The documents say so themselves: their reader has no log. None of its areas stand beside these detections."""
     tags = {"SCENE": "S2B_MSIL2A_20210101T100000_N0214_R122_T30NZM", "MODEL": "another", "MODEL_SHA256": "cd" * 32}
-    other = write_run(tmp_path, tags=tags, name="other_")
+    other = clouded(write_run(tmp_path, tags=tags, name="other_"), tags)
     _, feedback = report(run, out, MASK=other["MASK"])
-    assert any("of another run" in line for line in feedback.lines)
+    (warning,) = [line for line in feedback.lines if "of another run" in line]
+    differing = f"its scene is {tags['SCENE']}, theirs {TAGS['SCENE']}; its model is another, theirs toy"
+    assert f"other_mask_clouded.tif is of another run than the detections: {differing}." in warning
+    assert "cdcd" not in warning
+    page = (out / "report.html").read_text(encoding="utf-8")
     words = re.sub(r"\s+", " ", text_of(out / "report.pdf"))
     assert "T36JUN · image taken 2019-04-24" in words
-    assert "T30NZM" not in words
-    assert "another" not in words
+    assert "Observed not known" in words
+    assert "Model toy" in words
+    for said in (words.replace("- ", "-"), page):
+        assert f"the mask given to this report, other_mask_clouded.tif, is of another run: {differing}." in said
+        assert "Observed: " not in said
+        assert "1.00 km²" not in said
+    # Nor is it the map.
+    assert near(picture_of(out / "report.pdf"), (0xAD, 0xB8, 0xC4), 30) < 10_000
+
+
+def test_one_of_the_plugins_own_results_is_no_scene(run, out):
+    for name in ("PROBABILITY", "MASK"):
+        with pytest.raises(QgsProcessingException, match=f"{name.lower()}.tif is no scene but what Detect Marine"):
+            report(run, out, SCENE=run[name])
+    assert list(out.iterdir()) == []
 
 
 def test_where_a_mask_says_nothing_the_detections_do(run, out, tmp_path):
