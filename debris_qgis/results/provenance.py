@@ -18,6 +18,9 @@ from .quiet import opened
 SOFTWARE = "Marine Debris for QGIS"
 CARD_KEY = "marine_debris_card"
 LARGEST_HEADER = 50_000_000
+OTHERS = "of the same recipe that had not seen them"
+BY_OTHERS = f"(by models {OTHERS})"
+"""What cards say of figures on images that the model itself was trained on; tools/thresholds.py writes it."""
 
 
 @dataclass(frozen=True)
@@ -231,24 +234,42 @@ def accuracy_of(card: Optional[dict], threshold: Optional[float] = None) -> str:
         strict = entry.get("strict") if isinstance(entry, dict) else None
         if strict and "f1" in strict:
             low, high = (strict.get("f1_interval") or (None, None))[:2]
-            interval = f" (95 % interval {low:.2f} to {high:.2f})" if low is not None else ""
+            interval = f" (95 % interval {_figure(low)} to {_figure(high)})" if low is not None else ""
             sentences.append(
-                f"On {entry.get('data', name)}: precision {strict['precision']:.2f}, recall {strict['recall']:.2f}, "
-                f"F1 {strict['f1']:.2f}{interval}."
+                f"On {entry.get('data', name)}: precision {_figure(strict['precision'])}, "
+                f"recall {_figure(strict['recall'])}, F1 {_figure(strict['f1'])}{interval}."
             )
     debris = metrics.get("debris") or {}
     if not sentences and "f1" in debris:
-        parts = [f"{name} {debris[name]:.2f}" for name in ("precision", "recall") if name in debris]
-        figures = ", ".join([*parts, f"F1 {debris['f1']:.2f}"])
+        parts = [f"{name} {_figure(debris[name])}" for name in ("precision", "recall") if name in debris]
+        figures = ", ".join([*parts, f"F1 {_figure(debris['f1'])}"])
         # What comes after a semicolon explains names of figures.
         data = str(metrics.get("data", "its validation data")).split(";")[0]
         sentences.append(f"On {data}: {figures}.")
         if "recall_real" in debris:
-            pixels = f" ({debris['pixels_real']:,} pixels)" if "pixels_real" in debris else ""
-            sentences.append(f"Of the debris labelled in these images it found {debris['recall_real']:.0%}{pixels}.")
+            sentences.append(_found_of_labelled(debris, "it" if BY_OTHERS not in data else f"models {OTHERS}"))
     measured = card.get("threshold")
     if sentences and None not in (threshold, measured) and abs(threshold - measured) > 1e-4:
         sentences.append(
             f"That was measured at the threshold {measured:g}; it does not hold at {threshold:g}, which was used here."
         )
     return " ".join(sentences) or "The model's card states no accuracy."
+
+
+def _found_of_labelled(debris: dict, finder: str) -> str:
+    """How much of what people labelled was found: in pixels where they were counted, since few are soon 100 %."""
+    recall, pixels = debris["recall_real"], debris.get("pixels_real")
+    share = f"{_rounded(recall):.0%}"
+    if pixels:
+        found = min(round(recall * pixels), pixels if recall >= 1 else pixels - 1)
+        share = f"{found:,} of {pixels:,} pixels ({share})"
+    return f"Of the debris labelled in these images {finder} found {share}."
+
+
+def _figure(value: float) -> str:
+    return f"{_rounded(value):.2f}"
+
+
+def _rounded(share: float) -> float:
+    """To hundredths; nothing but all of it is 1."""
+    return round(share, 2) if share >= 1 else min(round(share, 2), 0.99)
