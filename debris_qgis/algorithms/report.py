@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 from qgis.core import (
@@ -20,7 +21,7 @@ from qgis.core import (
 
 from ..compat import FILE, INTEGER, NO_THREADING, POLYGONS
 from ..results.fields import is_detections
-from ..results.provenance import card_of, is_of_detect
+from ..results.provenance import card_of, is_of_detect, is_practice
 from ..results.report_content import content
 from ..results.report_layers import layers_for
 from ..results.report_page import page
@@ -108,8 +109,9 @@ class ReportAlgorithm(ResultsAlgorithm):
         card = card_of(provenance.model_sha256, self.parameterAsFile(parameters, "MODEL", context))
         levels = _levels(self.parameterAsString(parameters, "SEVERITY", context))
         rows = self.parameterAsInt(parameters, "ROWS", context)
-        words = content(selection, provenance, areas, card, levels, rows, foreign)
         scene, scene_crs = self._scene(parameters, context, provenance, feedback)
+        provenance = replace(provenance, practice=provenance.practice or is_practice(scene))
+        words = content(selection, provenance, areas, card, levels, rows, foreign)
         feedback.setProgress(20)
         # A project of its own: the person's is not touched, and the layers go with it.
         project = QgsProject()

@@ -7,7 +7,7 @@ from typing import List, Optional, Sequence
 
 from .period import iso
 from .persistence import Date, Group
-from .readme import square_km
+from .readme import CREDIT, NO_CREDIT, square_km
 
 COLUMNS = (
     "time_begin", "time_end", "scene", "detections", "debris_m2", "observed_m2", "debris_per_observed", "largest_m2",
@@ -62,9 +62,15 @@ def page(dates: Sequence[Date], groups: Sequence[Group]) -> str:
         "<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>"
         f"<title>{TITLE}</title><style>{STYLE}</style></head><body>\n<h1>{TITLE}</h1>\n{plot(dates)}\n"
         f"{_dates_table(dates)}\n<h2>Where it persists</h2><p>{several}</p>\n{_groups_table(lasting, dates)}\n"
-        f"<p>{CAUTION}</p>\n<footer>Contains modified Copernicus Sentinel data "
-        f"{', '.join(sorted({str(date.period.begin.year) for date in dates}))}.</footer></body></html>\n"
+        f"<p>{CAUTION}</p>\n<footer>{_credit(dates)}</footer></body></html>\n"
     )
+
+
+def _credit(dates: Sequence[Date]) -> str:
+    """What must be said of the images, and of practice scenes that they are none."""
+    years = sorted({str(date.period.begin.year) for date in dates if not date.practice})
+    said = [CREDIT.format(" " + ", ".join(years))] if years else []
+    return " ".join(said + ([NO_CREDIT] if any(date.practice for date in dates) else []))
 
 
 def plot(dates: Sequence[Date]) -> str:

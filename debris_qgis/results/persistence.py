@@ -41,6 +41,8 @@ class Date:
     highest: Optional[float]
     seen: Optional[bool] = None
     """Whether anything was looked at; None where there is no mask to tell."""
+    practice: bool = False
+    """Whether it is a practice scene's."""
 
     @property
     def missed(self) -> bool:
@@ -135,6 +137,7 @@ def date_of(layer: QgsVectorLayer, period: Period, provenance: Provenance, areas
         largest_m2=max(sizes) if sizes and known else None,
         highest=max(probabilities) if probabilities else None,
         seen=areas.any_observed if areas else None,
+        practice=provenance.practice,
     )
 
 

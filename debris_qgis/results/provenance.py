@@ -17,6 +17,8 @@ from .quiet import opened
 
 SOFTWARE = "Marine Debris for QGIS"
 CARD_KEY = "marine_debris_card"
+PRACTICE = "practice_seed"
+"""A tag of practice scenes, in lower case."""
 LARGEST_HEADER = 50_000_000
 OTHERS = "of the same recipe that had not seen them"
 BY_OTHERS = f"(by models {OTHERS})"
@@ -42,6 +44,8 @@ class Provenance:
     engine_version: str = ""
     plugin_version: str = ""
     period: Optional[Period] = None
+    practice: bool = False
+    """Whether the scene was made, not taken by a satellite."""
 
     @property
     def key(self):
@@ -72,6 +76,8 @@ def _from_tags(tags: Dict[str, str]) -> Provenance:
         baseline=lower.get("processing_baseline", ""),
         engine_version=tags.get("ENGINE_VERSION", ""),
         plugin_version=tags.get("PLUGIN_VERSION", "") or version(),
+        # Results of older engines leave it to their scene's file to say.
+        practice=bool(lower.get(PRACTICE)) or (os.path.isfile(source) and is_practice(source)),
         period=period_of(tags, [lower.get("product_id", ""), tags.get("SCENE", ""), *_names_of(source)]),
     )
 
@@ -143,6 +149,11 @@ def tags_of(path: str) -> Dict[str, str]:
     """The tags of a raster; none where it cannot be opened."""
     dataset = opened(path)
     return {} if dataset is None else dict(dataset.GetMetadata() or {})
+
+
+def is_practice(path: str) -> bool:
+    """Whether a raster is a practice scene, or a result from one, by its tags."""
+    return any(name.lower() == PRACTICE for name in tags_of(path))
 
 
 def is_result(layer: QgsRasterLayer) -> bool:

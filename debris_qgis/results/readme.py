@@ -11,6 +11,7 @@ from .provenance import SOFTWARE, Provenance, accuracy_of
 from .selection import Selection
 
 CREDIT = "Contains modified Copernicus Sentinel data{}."
+NO_CREDIT = "Practice scene, no satellite image."
 CAUTION = (
     "What is listed is SUSPECTED floating debris: found by a model in an image, not seen at sea. Other floating "
     "matter, foam, ships and glint can look the same. Look before you act. Where nothing was observed, nothing is "
@@ -34,7 +35,9 @@ FIELDS = {
 
 
 def credit(provenance: Provenance) -> str:
-    """The sentence that users of Sentinel data must show, with the year where it is known."""
+    """The sentence that users of Sentinel data must show, with the year where it is known; none for practice scenes."""
+    if provenance.practice:
+        return NO_CREDIT
     return CREDIT.format(f" {provenance.period.begin.year}" if provenance.period else "")
 
 

@@ -275,6 +275,13 @@ def test_the_readme_of_a_scene_that_was_not_observed_does_not_call_it_clean(tmp_
     assert "their area" not in text
 
 
+def test_the_readme_credits_no_satellite_with_a_practice_scene(tmp_path, out):
+    result, _ = export(write_run(tmp_path, tags={"PRACTICE_SEED": "7"}), out)
+    text = Path(result["README"]).read_text(encoding="utf-8")
+    assert "- credit: Practice scene, no satellite image." in text
+    assert "Copernicus" not in text
+
+
 def test_rasters_of_another_run_are_noticed(run, out, tmp_path):
     other = write_run(tmp_path, tags={"SCENE": "another", "THRESHOLD": "0.5"}, name="other_")
     _, feedback = export({**run, "MASK": other["MASK"]}, out)

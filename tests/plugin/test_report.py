@@ -199,6 +199,19 @@ def test_one_of_the_plugins_own_results_is_no_scene(run, out):
     assert list(out.iterdir()) == []
 
 
+@pytest.mark.parametrize("named", ["mask", "scene"])
+def test_a_practice_scene_is_credited_to_no_satellite(tmp_path, out, named):
+    run = write_run(tmp_path, tags={"PRACTICE_SEED": "7"} if named == "mask" else None)
+    if named == "scene":
+        dataset = gdal.Open(run["SCENE"], gdal.GA_Update)
+        dataset.SetMetadataItem("practice_seed", "7")
+        dataset.FlushCache()
+    report(run, out, **({"MASK": None, "SCENE": run["SCENE"]} if named == "scene" else {}))
+    for said in (text_of(out / "report.pdf"), (out / "report.html").read_text(encoding="utf-8")):
+        assert "Practice scene, no satellite image." in said
+        assert "Copernicus" not in said
+
+
 def test_where_a_mask_says_nothing_the_detections_do(run, out, tmp_path):
     plain = tmp_path / "plain.tif"
     dataset = gdal.Open(run["MASK"])

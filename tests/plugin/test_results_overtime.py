@@ -180,6 +180,13 @@ def test_a_day_stays_a_day_once_something_was_decided(tmp_path, out):
     assert (row["time_begin"], row["time_end"]) == ("2019-01-24T00:00:00Z", "2019-01-24T23:59:59Z")
 
 
+def test_a_practice_scene_is_credited_to_no_satellite(tmp_path, out):
+    scene = "practice_20190104T073619"
+    result, _ = over_time({scene: write_run(tmp_path, tags={"SCENE": scene, "PRACTICE_SEED": "7"})}, out)
+    page = Path(result["HTML"]).read_text(encoding="utf-8")
+    assert "<footer>Practice scene, no satellite image.</footer>" in page
+
+
 def test_masks_are_not_needed(runs, out):
     result, _ = over_time(runs, out, MASKS=None)
     with open(result["TABLE"], encoding="utf-8", newline="") as stream:
