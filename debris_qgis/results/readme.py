@@ -3,7 +3,7 @@
 from hashlib import sha256
 from pathlib import Path
 from textwrap import wrap
-from typing import Dict, Iterable, List, Mapping, Optional
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence
 
 from .areas import FLOATING, NOTHING_OBSERVED, Areas
 from .fields import DECISIONS, now
@@ -84,7 +84,7 @@ def readme(
         lines += ["", "Of another run", "--------------"]
         lines += [f"- {name} is of another run than the detections: {text}." for name, text in strange.items()]
         lines += ["- Areas that were observed in it are not those of these detections, and not given here."]
-    lines += ["", "Fields", "------"] + [f"- {name}: {text}" for name, text in FIELDS.items()]
+    lines += ["", "Fields", "------", *_fields(selection.fields.names())]
     lines += ["- texts are UTF-8; all times are UTC"]
     lines += ["", "Files (SHA-256)", "---------------"] + [
         f"{digest}  {name}" for name, digest in _digests(files).items()
@@ -123,6 +123,12 @@ def _observed(areas: Optional[Areas]) -> List[str]:
     if areas.pixels.get(FLOATING):
         lines.append(f"- of that other floating matter, not counted as debris: {square_km(areas.of(FLOATING))}")
     return lines + [f"- not observed, {reason}: {square_km(area)}" for reason, area in areas.not_observed.items()]
+
+
+def _fields(there: Sequence[str]) -> List[str]:
+    """Of the fields that are known, those that these files have: without decisions, say, where nobody has decided."""
+    found = {", ".join(name for name in names.split(", ") if name in there): text for names, text in FIELDS.items()}
+    return [f"- {names}: {text}" for names, text in found.items() if names]
 
 
 def _digests(files: Iterable[Path]) -> Dict[str, str]:

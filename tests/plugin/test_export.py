@@ -275,6 +275,21 @@ def test_the_readme_of_a_scene_that_was_not_observed_does_not_call_it_clean(tmp_
     assert "their area" not in text
 
 
+def test_the_readme_lists_the_fields_that_are_there(run, decided, out, tmp_path):
+    def listed(folder):
+        text = next(folder.glob("*_README.txt")).read_text(encoding="utf-8")
+        section = text.partition("\nFields\n------\n")[2].partition("\n- texts are UTF-8")[0]
+        return {name for line in section.splitlines() for name in line[2:].partition(":")[0].split(", ")}
+
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    undated = write_run(plain, tags={"SCENE": "somewhere", "INPUT": "none.tif"})
+    for source, folder in ((decided, out), (undated, plain / "out")):
+        result, _ = export(source, folder)
+        there = set(next(iter(rows_of(result["GPKG"]).values()))) - {"geometry", "fid"}
+        assert listed(folder) == there, folder
+
+
 def test_the_readme_credits_no_satellite_with_a_practice_scene(tmp_path, out):
     result, _ = export(write_run(tmp_path, tags={"PRACTICE_SEED": "7"}), out)
     text = Path(result["README"]).read_text(encoding="utf-8")
