@@ -110,6 +110,13 @@ class ReportAlgorithm(ResultsAlgorithm):
         levels = _levels(self.parameterAsString(parameters, "SEVERITY", context))
         rows = self.parameterAsInt(parameters, "ROWS", context)
         scene, scene_crs = self._scene(parameters, context, provenance, feedback)
+        if not (selection.features or mask or scene):
+            raise QgsProcessingException(
+                self.tr(
+                    "There is nothing to show: no detections, and neither a mask nor a scene of their run. Choose the "
+                    "mask that Detect Marine Debris wrote with them."
+                )
+            )
         provenance = replace(provenance, practice=provenance.practice or is_practice(scene))
         words = content(selection, provenance, areas, card, levels, rows, foreign)
         feedback.setProgress(20)

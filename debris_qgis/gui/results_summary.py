@@ -76,7 +76,7 @@ def summary(
         shown_from: the probability from which they are shown.
         decided: how many people have decided on.
     """
-    seen = areas is None or areas.any_observed
+    seen = areas is not None and areas.any_observed
     level = severity(count, area_m2, stored_levels(), seen)
     colour = SEVERITY_COLOURS[level]
     lines = [

@@ -90,6 +90,7 @@ def plot(dates: Sequence[Date]) -> str:
     for date, time in zip(dates, times):
         x = LEFT + 20 + (width - 40) * ((time - first) / span if len(dates) > 1 else 0.5)
         label = f"{date.period.begin:%Y-%m-%d}: {_area(date.area_m2)}"
+        label += "" if date.seen is not None else "; what was observed is not known"
         if date.missed:
             parts.append(_missed(x, TOP + height, f"{date.period.begin:%Y-%m-%d}: {NOT_OBSERVED}"))
         elif date.area_m2 is not None:

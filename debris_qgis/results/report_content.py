@@ -68,7 +68,7 @@ def content(
         foreign: what tells that the mask that was given is of another run; an empty text where it is not.
     """
     largest = sorted(selection.features, key=lambda f: (-_value(f["area_m2"]), -_value(f["max_prob"])))[:rows]
-    level = severity(len(selection.features), selection.area_m2, levels, areas is None or areas.any_observed)
+    level = severity(len(selection.features), selection.area_m2, levels, areas is not None and areas.any_observed)
     when = str(provenance.period) if provenance.period else "date unknown"
     return Content(
         title=TITLE,

@@ -31,7 +31,7 @@ def severity(
         hot_spots: how many were found.
         area_m2: of all of them.
         levels: from the worst down.
-        observed: whether anything was looked at; where not, that nothing was found is no level.
+        observed: whether anything is known to have been looked at; else that nothing was found is no level.
     """
     for level in levels:
         if hot_spots >= level.hot_spots or (area_m2 is not None and area_m2 >= level.area_m2):

@@ -163,6 +163,14 @@ def test_where_nothing_was_observed_nothing_is_said_to_be_clean(tmp_path, out):
     assert "No suspected debris" not in words
 
 
+def test_that_nothing_was_found_is_no_severity_where_what_was_observed_is_not_known(tmp_path, out):
+    run = {**write_run(tmp_path, boxes=()), "MASK": None}
+    with pytest.raises(QgsProcessingException, match="There is nothing to show: no detections, and neither a mask"):
+        report(run, out)
+    report(run, out, SCENE=run["SCENE"])
+    assert "Severity not known" in re.sub(r"\s+", " ", text_of(out / "report.pdf"))
+
+
 def test_without_mask_and_scene_it_says_what_it_does_not_know(run, out):
     _, feedback = report({**run, "MASK": None}, out)
     words = re.sub(r"\s+", " ", text_of(out / "report.pdf"))

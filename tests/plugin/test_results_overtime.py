@@ -191,7 +191,9 @@ def test_masks_are_not_needed(runs, out):
     result, _ = over_time(runs, out, MASKS=None)
     with open(result["TABLE"], encoding="utf-8", newline="") as stream:
         assert [row["observed_m2"] for row in csv.DictReader(stream)] == ["", "", ""]
-    assert "unknown" in Path(result["HTML"]).read_text(encoding="utf-8")
+    page = Path(result["HTML"]).read_text(encoding="utf-8")
+    assert "unknown" in page
+    assert page.count("; what was observed is not known</title>") == 3
 
 
 CLEAN = "S2B_20190119T073619"
