@@ -14,6 +14,7 @@ from qgis.core import (
 )
 
 from ..compat import DOUBLE, FILE, INTEGER, POLYGONS
+from ..results.areas import NOTHING_OBSERVED
 from ..styling import style_result
 from .scene import SceneAlgorithm, square_km, without_folder
 
@@ -176,6 +177,8 @@ class DetectAlgorithm(SceneAlgorithm):
         return found
 
     def _summarise(self, result, feedback):
+        if not result["observed_pixels"]:
+            feedback.pushWarning(NOTHING_OBSERVED)
         feedback.pushInfo(
             f"{result['detection_count']} detection(s), {result['debris_pixels']} debris pixel(s) at threshold "
             f"{result['threshold']:.3g} ({result['model_name']}). Debris {square_km(result['debris_area_m2'])}, "

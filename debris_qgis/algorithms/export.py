@@ -108,7 +108,9 @@ class ExportAlgorithm(ResultsAlgorithm):
         given = {name.lower(): crs_set_by_hand(layer) for name, layer in layers.items() if layer is not None}
         self._crs_set = {kind: crs for kind, crs in given.items() if crs is not None}
         self._detections_file = file_of(detections)
-        self._extents = [(layer.extent(), layer.crs()) for layer in layers.values() if layer is not None]
+        self._extents = {
+            name.lower(): (layer.extent(), layer.crs()) for name, layer in layers.items() if layer is not None
+        }
         return super().prepareAlgorithm(parameters, context, feedback)
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
@@ -125,7 +127,9 @@ class ExportAlgorithm(ResultsAlgorithm):
             raise QgsProcessingException(self.invalidRasterError(parameters, name))
         source = self._source(parameters, context)
         areas = self.mask_areas(self._rasters["mask"], self._crs_set.get("mask")) if "mask" in self._rasters else None
-        provenance = self.provenance(source, self._rasters.values(), feedback)
+        provenance, strange = self.provenance(source, self._rasters.values(), feedback)
+        self._strange = {kind: strange[path] for kind, path in self._rasters.items() if path in strange}
+        areas = None if "mask" in self._strange else areas
         choice = CHOICES[self.parameterAsEnum(parameters, "DECISIONS", context)]
         lowest = self.parameterAsDouble(parameters, "MIN_PROBABILITY", context)
         selection = select(source, choice, lowest, provenance.period)
@@ -142,7 +146,8 @@ class ExportAlgorithm(ResultsAlgorithm):
                 return {}
             if self.parameterAsBool(parameters, "STAC", context):
                 self._write_item(selection, provenance, staging, name, feedback)
-            text = readme(selection, provenance, areas, card, staging.files(), said)
+            named = {f"{name}_{kind}.tif": text for kind, text in self._strange.items()}
+            text = readme(selection, provenance, areas, card, staging.files(), said, named)
             (staging.folder / f"{name}_README.txt").write_text(text, encoding="utf-8")
             files = staging.publish()
         found = self._outputs(files, name, forms, selection)
@@ -203,7 +208,8 @@ class ExportAlgorithm(ResultsAlgorithm):
         for path in staging.files():
             kind = next((kind for kind in self._rasters if path.name == f"{name}_{kind}.tif"), "")
             if kind:
-                assets[kind] = (path.name, stac.COG, f"{kind.title()} raster")
+                run = " of another run" if kind in self._strange else ""
+                assets[kind] = (path.name, stac.COG, f"{kind.title()} raster{run}")
             elif path.suffix.lstrip(".") in [form.ending for form in FORMATS]:
                 form = by_name(path.suffix.lstrip("."))
                 assets[form.ending] = (path.name, form.media_type, f"Detections, {form.name}")
@@ -213,7 +219,9 @@ class ExportAlgorithm(ResultsAlgorithm):
 
     def _footprint(self, selection) -> QgsRectangle:
         """What was looked at, in the CRS of the detections."""
-        for extent, crs in self._extents:
+        for kind, (extent, crs) in self._extents.items():
+            if kind in self._strange:
+                continue
             own = crs if crs.isValid() else selection.crs
             return QgsCoordinateTransform(own, selection.crs, QgsCoordinateTransformContext()).transformBoundingBox(
                 extent

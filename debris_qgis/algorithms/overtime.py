@@ -106,7 +106,8 @@ class OverTimeAlgorithm(EngineAlgorithm):
                 _replace(Path(target), write)
                 found[name] = target
         for date in dates:
-            feedback.pushInfo(f"{date.period}: {date.count} detection(s), {date.scene}")
+            found_then = "not observed" if date.missed else f"{date.count} detection(s)"
+            feedback.pushInfo(f"{date.period}: {found_then}, {date.scene}")
         feedback.pushInfo(self.tr("{} place(s) with detections on more than one date.").format(found["LASTING"]))
         return {name: value for name, value in found.items() if value is not None}
 

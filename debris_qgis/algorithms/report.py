@@ -2,6 +2,7 @@
 
 import os
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 from qgis.core import (
@@ -20,7 +21,7 @@ from qgis.core import (
 
 from ..compat import FILE, INTEGER, NO_THREADING, POLYGONS
 from ..results.fields import is_detections
-from ..results.provenance import card_of
+from ..results.provenance import card_of, is_of_detect, is_practice
 from ..results.report_content import content
 from ..results.report_layers import layers_for
 from ..results.report_page import page
@@ -98,14 +99,26 @@ class ReportAlgorithm(ResultsAlgorithm):
             )
         mask, mask_crs = self._raster(parameters, "MASK", context)
         areas = self.mask_areas(mask, mask_crs) if mask else None
-        provenance = self.provenance(source, [mask] if mask else [], feedback)
+        provenance, strange = self.provenance(source, [mask] if mask else [], feedback)
+        foreign = f"{os.path.basename(mask)}, is of another run: {strange[mask]}" if strange else ""
+        # Another scene below these detections, or its areas beside theirs, would say what nobody has seen.
+        mask, areas = ("", None) if strange else (mask, areas)
         selection = select(
             source, CHOICES[self.parameterAsEnum(parameters, "DECISIONS", context)], 0, provenance.period
         )
         card = card_of(provenance.model_sha256, self.parameterAsFile(parameters, "MODEL", context))
         levels = _levels(self.parameterAsString(parameters, "SEVERITY", context))
-        words = content(selection, provenance, areas, card, levels, self.parameterAsInt(parameters, "ROWS", context))
+        rows = self.parameterAsInt(parameters, "ROWS", context)
         scene, scene_crs = self._scene(parameters, context, provenance, feedback)
+        if not (selection.features or mask or scene):
+            raise QgsProcessingException(
+                self.tr(
+                    "There is nothing to show: no detections, and neither a mask nor a scene of their run. Choose the "
+                    "mask that Detect Marine Debris wrote with them."
+                )
+            )
+        provenance = replace(provenance, practice=provenance.practice or is_practice(scene))
+        words = content(selection, provenance, areas, card, levels, rows, foreign)
         feedback.setProgress(20)
         # A project of its own: the person's is not touched, and the layers go with it.
         project = QgsProject()
@@ -133,6 +146,12 @@ class ReportAlgorithm(ResultsAlgorithm):
     def _scene(self, parameters, context, provenance, feedback):
         """The same of the scene; where none is named, of the one that was searched."""
         scene, crs = self._raster(parameters, "SCENE", context)
+        if scene and is_of_detect(scene):
+            raise QgsProcessingException(
+                self.tr(
+                    "{} is no scene but what Detect Marine Debris made of one: choose the image that was searched."
+                ).format(os.path.basename(scene))
+            )
         scene = scene or drawable(provenance.input)
         if not scene:
             feedback.pushWarning(self.tr("The scene is not at hand: the map shows the results without it."))

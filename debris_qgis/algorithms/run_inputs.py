@@ -1,6 +1,7 @@
 """What the algorithms that hand on results of a run take: its detections, its rasters, and where these are from."""
 
-from typing import Optional
+import os
+from typing import Dict, Iterable, Optional, Tuple
 
 from qgis.core import (
     QgsCoordinateReferenceSystem,
@@ -11,7 +12,7 @@ from qgis.core import (
 )
 
 from ..results.areas import Areas, MaskError, areas_of
-from ..results.provenance import Provenance, key_among, of_detections, of_raster
+from ..results.provenance import Provenance, difference, key_among, of_detections, of_raster
 from ..results.shown import held_as_found
 from .base import EngineAlgorithm
 
@@ -41,25 +42,32 @@ class ResultsAlgorithm(EngineAlgorithm):
         changed.source = QgsProperty.fromValue(layer.id())
         return changed
 
-    def provenance(self, source, rasters, feedback) -> Provenance:
+    def provenance(self, source, rasters: Iterable[str], feedback) -> Tuple[Provenance, Dict[str, str]]:
         """Where results are from: rasters of the same run know most, else the detections say it.
 
         Args:
             source: the detections.
             rasters: paths of mask and probability; those of another run are warned of.
             feedback: of the algorithm.
+
+        Returns:
+            What is known of the run, and for each raster of another one what tells it from the detections.
         """
         own = of_detections(source)
-        known = [found for found in map(of_raster, rasters) if found.scene]
-        strange = [found for found in known if own.scene and key_among(source, own, [found.key]) is None]
-        for found in strange:
+        known = {path: found for path, found in ((path, of_raster(path)) for path in rasters) if found.scene}
+        # A table without rows does not say where it is from.
+        strange = {
+            path: difference(found, own)
+            for path, found in known.items()
+            if own.scene and key_among(source, own, [found.key]) is None
+        }
+        for path, text in strange.items():
             feedback.pushWarning(
-                self.tr("The rasters are of another run than the detections: {} and {}.").format(
-                    "{}, {}, {}".format(*found.key), "{}, {}, {}".format(*own.key)
+                self.tr("{} is of another run than the detections: {}. Choose what was written with them.").format(
+                    os.path.basename(path), text
                 )
             )
-        # A table without rows does not say where it is from.
-        return next((found for found in known if found not in strange), own)
+        return next((found for path, found in known.items() if path not in strange), own), strange
 
     @staticmethod
     def mask_areas(mask: str, crs: Optional[QgsCoordinateReferenceSystem] = None) -> Areas:

@@ -7,12 +7,12 @@ import numpy as np
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QDoubleSpinBox, QGridLayout, QLabel, QSpinBox, QVBoxLayout
 
-from ..results.areas import FLOATING, Areas
+from ..results.areas import FLOATING, NOTHING_OBSERVED, Areas
 from ..results.fields import REJECTED
 from ..results.probability_index import ProbabilityIndex
 from ..results.readme import square_km
 from ..results.runs import Run, area_of, unfiltered
-from ..results.severity import DEFAULT, Level, severity, store_levels, stored_levels
+from ..results.severity import DEFAULT, NOT_KNOWN, Level, severity, store_levels, stored_levels
 from ..results.store import DetectionStore
 
 SEVERITY_COLOURS = {
@@ -21,6 +21,7 @@ SEVERITY_COLOURS = {
     "moderate": "#b8860b",
     "low": "#0072b2",
     "none": "#555555",
+    NOT_KNOWN: "#555555",
 }
 
 
@@ -32,6 +33,9 @@ def tr(text: str) -> str:
 def title_of(run: Run) -> str:
     """A run in the list of runs."""
     count, area = unfiltered(run.detections).featureCount(), area_of(run)
+    if not count:
+        # Its mask is not read yet: whether anything was looked at is for the summary to say.
+        return tr("{}: {} detection(s)").format(run.name, 0)
     level = severity(count, area, stored_levels())
     return tr("{}: {} detection(s), {:,.0f} m², {}").format(run.name, f"{count:,}", area, tr(level))
 
@@ -72,7 +76,8 @@ def summary(
         shown_from: the probability from which they are shown.
         decided: how many people have decided on.
     """
-    level = severity(count, area_m2, stored_levels())
+    seen = areas is not None and areas.any_observed
+    level = severity(count, area_m2, stored_levels(), seen)
     colour = SEVERITY_COLOURS[level]
     lines = [
         f"<b style='color:{colour}'>{escape(tr('Severity'))}: {escape(tr(level))}</b>",
@@ -83,7 +88,10 @@ def summary(
     if areas is None:
         lines.append(tr("What was observed is not known: the mask is not in the project.") if run.mask is None else "…")
     else:
-        lines.append(tr("Observed: {} ({:.0%})").format(square_km(areas.observed), areas.share(0, 1, 2)))
+        if seen:
+            lines.append(tr("Observed: {} ({:.0%})").format(square_km(areas.observed), areas.share(0, 1, 2)))
+        else:
+            lines.append(tr(NOTHING_OBSERVED))
         missed = [f"{tr(reason)} {square_km(area)}" for reason, area in areas.not_observed.items()]
         lines.append(tr("Not observed: {}").format("; ".join(missed) if missed else tr("nothing")))
         if areas.pixels.get(FLOATING):

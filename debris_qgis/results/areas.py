@@ -26,6 +26,7 @@ TOLERATED_DISTORTION = 0.005
 ROWS = 1024
 PIXELS_ONLY = (0, 1, 0, 0, 0, 1)
 """The transform, but for signs, of rasters without a place."""
+NOTHING_OBSERVED = "Nothing was observed in this scene, so whether there is debris in it is not known."
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class Areas:
         """The share of all pixels that have one of `values`, 0 to 1."""
         total = sum(self.pixels.values())
         return sum(self.pixels.get(value, 0) for value in values) / total if total else 0.0
+
+    @property
+    def any_observed(self) -> bool:
+        """Whether anything was looked at: else that nothing was found says nothing."""
+        return any(self.pixels.get(value) for value in OBSERVED)
 
     @property
     def observed(self) -> Optional[float]:

@@ -7,12 +7,13 @@ from typing import List, Optional, Sequence
 
 from .period import iso
 from .persistence import Date, Group
-from .readme import square_km
+from .readme import CREDIT, NO_CREDIT, square_km
 
 COLUMNS = (
     "time_begin", "time_end", "scene", "detections", "debris_m2", "observed_m2", "debris_per_observed", "largest_m2",
-    "highest_probability",
+    "highest_probability", "observed",
 )  # fmt: skip
+NOT_OBSERVED = "not observed"
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP, RIGHT = 900, 340, 80, 36, 36, 20
 BAR = "#d55e00"
 STYLE = """
@@ -34,7 +35,7 @@ DATE_COLUMNS = (
 
 
 def write_table(path: Path, dates: Sequence[Date]) -> None:
-    """The dates as CSV, UTF-8; cells are empty where a figure is not known.
+    """The dates as CSV, UTF-8; cells are empty where a figure is not known, as where nothing was observed.
 
     Raises:
         OSError: it cannot be written.
@@ -43,9 +44,12 @@ def write_table(path: Path, dates: Sequence[Date]) -> None:
         writer = csv.writer(stream)
         writer.writerow(COLUMNS)
         for date in dates:
-            numbers = (date.area_m2, date.observed_m2, date.share, date.largest_m2, date.highest)
+            area = None if date.missed else date.area_m2
+            numbers = (area, date.observed_m2, date.share, date.largest_m2, date.highest)
             cells = ["" if number is None else f"{number:.6g}" if number < 1 else f"{number:.1f}" for number in numbers]
-            writer.writerow([iso(date.period.begin), iso(date.period.end), date.scene, date.count, *cells])
+            count = "" if date.missed else date.count
+            seen = {True: "yes", False: "no", None: ""}[date.seen]
+            writer.writerow([iso(date.period.begin), iso(date.period.end), date.scene, count, *cells, seen])
 
 
 def page(dates: Sequence[Date], groups: Sequence[Group]) -> str:
@@ -58,9 +62,15 @@ def page(dates: Sequence[Date], groups: Sequence[Group]) -> str:
         "<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'>"
         f"<title>{TITLE}</title><style>{STYLE}</style></head><body>\n<h1>{TITLE}</h1>\n{plot(dates)}\n"
         f"{_dates_table(dates)}\n<h2>Where it persists</h2><p>{several}</p>\n{_groups_table(lasting, dates)}\n"
-        f"<p>{CAUTION}</p>\n<footer>Contains modified Copernicus Sentinel data "
-        f"{', '.join(sorted({str(date.period.begin.year) for date in dates}))}.</footer></body></html>\n"
+        f"<p>{CAUTION}</p>\n<footer>{_credit(dates)}</footer></body></html>\n"
     )
+
+
+def _credit(dates: Sequence[Date]) -> str:
+    """What must be said of the images, and of practice scenes that they are none."""
+    years = sorted({str(date.period.begin.year) for date in dates if not date.practice})
+    said = [CREDIT.format(" " + ", ".join(years))] if years else []
+    return " ".join(said + ([NO_CREDIT] if any(date.practice for date in dates) else []))
 
 
 def plot(dates: Sequence[Date]) -> str:
@@ -80,7 +90,10 @@ def plot(dates: Sequence[Date]) -> str:
     for date, time in zip(dates, times):
         x = LEFT + 20 + (width - 40) * ((time - first) / span if len(dates) > 1 else 0.5)
         label = f"{date.period.begin:%Y-%m-%d}: {_area(date.area_m2)}"
-        if date.area_m2 is not None:
+        label += "" if date.seen is not None else "; what was observed is not known"
+        if date.missed:
+            parts.append(_missed(x, TOP + height, f"{date.period.begin:%Y-%m-%d}: {NOT_OBSERVED}"))
+        elif date.area_m2 is not None:
             bar = height * date.area_m2 / top
             parts.append(
                 f"<rect x='{x - 6:.1f}' y='{TOP + height - bar:.1f}' width='12' height='{max(bar, 1):.1f}' "
@@ -91,6 +104,17 @@ def plot(dates: Sequence[Date]) -> str:
             parts.append(_words(x, TOP + height + 18, f"{date.period.begin:%Y-%m-%d}", "middle"))
             said = x
     return "".join(parts) + "</svg>"
+
+
+def _missed(x: float, floor: float, label: str) -> str:
+    """A dashed line with a word: no bar, which would be read as clear water."""
+    middle = TOP + (floor - TOP) / 2
+    return (
+        f"<line x1='{x:.1f}' x2='{x:.1f}' y1='{TOP}' y2='{floor:.1f}' stroke='#8c8c8c' stroke-width='2' "
+        f"stroke-dasharray='3 5'><title>{escape(label)}</title></line><text x='{x - 6:.1f}' y='{middle:.1f}' "
+        f"font-size='12' fill='#595959' text-anchor='middle' transform='rotate(-90 {x - 6:.1f} {middle:.1f})'>"
+        f"{NOT_OBSERVED}</text>"
+    )
 
 
 def _words(x: float, y: float, text: str, anchor: str) -> str:
@@ -114,9 +138,11 @@ def _dates_table(dates: Sequence[Date]) -> str:
     for date in dates:
         share = "unknown" if date.share is None else f"{1e6 * date.share:,.1f} per million"
         highest = "" if date.highest is None else f"{date.highest:.2f}"
+        count, area = (NOT_OBSERVED, "unknown") if date.missed else (f"{date.count:,}", _area(date.area_m2))
         cells = (
-            f"{date.period.begin:%Y-%m-%d}", date.scene, f"{date.count:,}", _area(date.area_m2),
-            _area(date.observed_m2), share, "" if date.largest_m2 is None else _area(date.largest_m2), highest,
+            f"{date.period.begin:%Y-%m-%d}", date.scene, count, area,
+            "nothing" if date.seen is False else _area(date.observed_m2), share,
+            "" if date.largest_m2 is None else _area(date.largest_m2), highest,
         )  # fmt: skip
         rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
     titles = "".join(f"<th>{escape(title)}</th>" for title in DATE_COLUMNS)

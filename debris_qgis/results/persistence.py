@@ -39,6 +39,15 @@ class Date:
     observed_m2: Optional[float]
     largest_m2: Optional[float]
     highest: Optional[float]
+    seen: Optional[bool] = None
+    """Whether anything was looked at; None where there is no mask to tell."""
+    practice: bool = False
+    """Whether it is a practice scene's."""
+
+    @property
+    def missed(self) -> bool:
+        """Whether the date says nothing of debris: nothing was looked at, so nothing could be found."""
+        return self.seen is False and not self.count
 
     @property
     def share(self) -> Optional[float]:
@@ -127,6 +136,8 @@ def date_of(layer: QgsVectorLayer, period: Period, provenance: Provenance, areas
         observed_m2=areas.observed if areas else None,
         largest_m2=max(sizes) if sizes and known else None,
         highest=max(probabilities) if probabilities else None,
+        seen=areas.any_observed if areas else None,
+        practice=provenance.practice,
     )
 
 

@@ -17,7 +17,12 @@ from .quiet import opened
 
 SOFTWARE = "Marine Debris for QGIS"
 CARD_KEY = "marine_debris_card"
+PRACTICE = "practice_seed"
+"""A tag of practice scenes, in lower case."""
 LARGEST_HEADER = 50_000_000
+OTHERS = "of the same recipe that had not seen them"
+BY_OTHERS = f"(by models {OTHERS})"
+"""What cards say of figures on images that the model itself was trained on; tools/thresholds.py writes it."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class Provenance:
     engine_version: str = ""
     plugin_version: str = ""
     period: Optional[Period] = None
+    practice: bool = False
+    """Whether the scene was made, not taken by a satellite."""
 
     @property
     def key(self):
@@ -69,6 +76,8 @@ def _from_tags(tags: Dict[str, str]) -> Provenance:
         baseline=lower.get("processing_baseline", ""),
         engine_version=tags.get("ENGINE_VERSION", ""),
         plugin_version=tags.get("PLUGIN_VERSION", "") or version(),
+        # Results of older engines leave it to their scene's file to say.
+        practice=bool(lower.get(PRACTICE)) or (os.path.isfile(source) and is_practice(source)),
         period=period_of(tags, [lower.get("product_id", ""), tags.get("SCENE", ""), *_names_of(source)]),
     )
 
@@ -118,15 +127,44 @@ def key_among(source, own: Provenance, keys: Iterable[Tuple]) -> Optional[Tuple]
     return next((key for key in higher if highest is not None and highest < key[2]), None)
 
 
+def difference(other: Provenance, own: Provenance) -> str:
+    """What tells a raster of another run from the detections, in words: only what differs."""
+
+    def number(value):
+        return "unknown" if value is None else f"{value:g}"
+
+    said = []
+    if other.scene != own.scene:
+        said.append(f"its scene is {other.scene}, theirs {own.scene}")
+    if other.model_sha256 != own.model_sha256:
+        names = (other.model or "unknown", own.model or "unknown")
+        same = names[0] == names[1]
+        said.append(f"its model is another named {names[0]}" if same else f"its model is {names[0]}, theirs {names[1]}")
+    if other.key[2] != own.key[2]:
+        said.append(f"its threshold is {number(other.threshold)}, theirs {number(own.threshold)}")
+    return "; ".join(said)
+
+
 def tags_of(path: str) -> Dict[str, str]:
     """The tags of a raster; none where it cannot be opened."""
     dataset = opened(path)
     return {} if dataset is None else dict(dataset.GetMetadata() or {})
 
 
+def is_practice(path: str) -> bool:
+    """Whether a raster is a practice scene, or a result from one, by its tags."""
+    return any(name.lower() == PRACTICE for name in tags_of(path))
+
+
 def is_result(layer: QgsRasterLayer) -> bool:
     """Whether a raster layer is a result of this plugin."""
     return layer.providerType() == "gdal" and tags_of(layer.source()).get("SOFTWARE") == SOFTWARE
+
+
+def is_of_detect(path: str) -> bool:
+    """Whether a raster is a mask or a probability; scenes that were prepared name the software too, but no model."""
+    tags = tags_of(path)
+    return tags.get("SOFTWARE") == SOFTWARE and "MODEL_SHA256" in tags
 
 
 def _names_of(source: str) -> List[str]:
@@ -207,24 +245,42 @@ def accuracy_of(card: Optional[dict], threshold: Optional[float] = None) -> str:
         strict = entry.get("strict") if isinstance(entry, dict) else None
         if strict and "f1" in strict:
             low, high = (strict.get("f1_interval") or (None, None))[:2]
-            interval = f" (95 % interval {low:.2f} to {high:.2f})" if low is not None else ""
+            interval = f" (95 % interval {_figure(low)} to {_figure(high)})" if low is not None else ""
             sentences.append(
-                f"On {entry.get('data', name)}: precision {strict['precision']:.2f}, recall {strict['recall']:.2f}, "
-                f"F1 {strict['f1']:.2f}{interval}."
+                f"On {entry.get('data', name)}: precision {_figure(strict['precision'])}, "
+                f"recall {_figure(strict['recall'])}, F1 {_figure(strict['f1'])}{interval}."
             )
     debris = metrics.get("debris") or {}
     if not sentences and "f1" in debris:
-        parts = [f"{name} {debris[name]:.2f}" for name in ("precision", "recall") if name in debris]
-        figures = ", ".join([*parts, f"F1 {debris['f1']:.2f}"])
+        parts = [f"{name} {_figure(debris[name])}" for name in ("precision", "recall") if name in debris]
+        figures = ", ".join([*parts, f"F1 {_figure(debris['f1'])}"])
         # What comes after a semicolon explains names of figures.
         data = str(metrics.get("data", "its validation data")).split(";")[0]
         sentences.append(f"On {data}: {figures}.")
         if "recall_real" in debris:
-            pixels = f" ({debris['pixels_real']:,} pixels)" if "pixels_real" in debris else ""
-            sentences.append(f"Of the debris labelled in these images it found {debris['recall_real']:.0%}{pixels}.")
+            sentences.append(_found_of_labelled(debris, "it" if BY_OTHERS not in data else f"models {OTHERS}"))
     measured = card.get("threshold")
     if sentences and None not in (threshold, measured) and abs(threshold - measured) > 1e-4:
         sentences.append(
             f"That was measured at the threshold {measured:g}; it does not hold at {threshold:g}, which was used here."
         )
     return " ".join(sentences) or "The model's card states no accuracy."
+
+
+def _found_of_labelled(debris: dict, finder: str) -> str:
+    """How much of what people labelled was found: in pixels where they were counted, since few are soon 100 %."""
+    recall, pixels = debris["recall_real"], debris.get("pixels_real")
+    share = f"{_rounded(recall):.0%}"
+    if pixels:
+        found = min(round(recall * pixels), pixels if recall >= 1 else pixels - 1)
+        share = f"{found:,} of {pixels:,} pixels ({share})"
+    return f"Of the debris labelled in these images {finder} found {share}."
+
+
+def _figure(value: float) -> str:
+    return f"{_rounded(value):.2f}"
+
+
+def _rounded(share: float) -> float:
+    """To hundredths; nothing but all of it is 1."""
+    return round(share, 2) if share >= 1 else min(round(share, 2), 0.99)

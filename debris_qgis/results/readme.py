@@ -3,14 +3,15 @@
 from hashlib import sha256
 from pathlib import Path
 from textwrap import wrap
-from typing import Dict, Iterable, List, Optional
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence
 
-from .areas import FLOATING, Areas
+from .areas import FLOATING, NOTHING_OBSERVED, Areas
 from .fields import DECISIONS, now
 from .provenance import SOFTWARE, Provenance, accuracy_of
 from .selection import Selection
 
 CREDIT = "Contains modified Copernicus Sentinel data{}."
+NO_CREDIT = "Practice scene, no satellite image."
 CAUTION = (
     "What is listed is SUSPECTED floating debris: found by a model in an image, not seen at sea. Other floating "
     "matter, foam, ships and glint can look the same. Look before you act. Where nothing was observed, nothing is "
@@ -34,7 +35,9 @@ FIELDS = {
 
 
 def credit(provenance: Provenance) -> str:
-    """The sentence that users of Sentinel data must show, with the year where it is known."""
+    """The sentence that users of Sentinel data must show, with the year where it is known; none for practice scenes."""
+    if provenance.practice:
+        return NO_CREDIT
     return CREDIT.format(f" {provenance.period.begin.year}" if provenance.period else "")
 
 
@@ -52,18 +55,36 @@ def readme(
     card: Optional[dict],
     files: Iterable[Path],
     said: Iterable[str],
+    strange: Mapping[str, str],
 ) -> str:
-    """The text."""
+    """The text.
+
+    Args:
+        selection: the detections.
+        provenance: of their run.
+        areas: of its mask; None where there is none.
+        card: of the model; None where it is not at hand.
+        files: what was written.
+        said: what the formats could not hold.
+        strange: for each raster of another run, by file name, what tells it from the detections.
+    """
     lines = ["Suspected floating marine debris", "=" * 32, "", *wrap(CAUTION, 100), ""]
     lines += _origin(provenance, card)
     lines += ["", "Detections", "----------"]
     lines += [f"- in these files: {len(selection.features)}; left out as asked: {selection.left_out}"]
-    lines += [f"- their area: {square_km(selection.area_m2)}"]
+    if selection.features or areas is None or areas.any_observed:
+        lines += [f"- their area: {square_km(selection.area_m2)}"]
+    else:
+        lines += [f"- {NOTHING_OBSERVED}"]
     lines += [
         f"- {decision or 'not looked at yet'}: {count}" for decision, count in sorted(selection.decisions.items())
     ]
     lines += ["", "What was observed", "-----------------", *_observed(areas)]
-    lines += ["", "Fields", "------"] + [f"- {name}: {text}" for name, text in FIELDS.items()]
+    if strange:
+        lines += ["", "Of another run", "--------------"]
+        lines += [f"- {name} is of another run than the detections: {text}." for name, text in strange.items()]
+        lines += ["- Areas that were observed in it are not those of these detections, and not given here."]
+    lines += ["", "Fields", "------", *_fields(selection.fields.names())]
     lines += ["- texts are UTF-8; all times are UTC"]
     lines += ["", "Files (SHA-256)", "---------------"] + [
         f"{digest}  {name}" for name, digest in _digests(files).items()
@@ -97,11 +118,17 @@ def _origin(provenance: Provenance, card) -> List[str]:
 
 def _observed(areas: Optional[Areas]) -> List[str]:
     if areas is None:
-        return ["- not known: the mask was not given"]
-    lines = [f"- observed: {square_km(areas.observed)}"]
+        return ["- not known: the mask of these detections was not given"]
+    lines = [f"- observed: {square_km(areas.observed) if areas.any_observed else 'nothing'}"]
     if areas.pixels.get(FLOATING):
         lines.append(f"- of that other floating matter, not counted as debris: {square_km(areas.of(FLOATING))}")
     return lines + [f"- not observed, {reason}: {square_km(area)}" for reason, area in areas.not_observed.items()]
+
+
+def _fields(there: Sequence[str]) -> List[str]:
+    """Of the fields that are known, those that these files have: without decisions, say, where nobody has decided."""
+    found = {", ".join(name for name in names.split(", ") if name in there): text for names, text in FIELDS.items()}
+    return [f"- {names}: {text}" for names, text in found.items() if names]
 
 
 def _digests(files: Iterable[Path]) -> Dict[str, str]:

@@ -5,12 +5,12 @@ from typing import List, Optional, Tuple
 
 from qgis.core import NULL, QgsFeature
 
-from .areas import FLOATING, Areas
+from .areas import FLOATING, NOTHING_OBSERVED, Areas
 from .fields import ACCEPTED, DECISION, NOTE, REJECTED, UNSURE, now
 from .provenance import SOFTWARE, Provenance, accuracy_of
 from .readme import credit, square_km
 from .selection import Selection, has_place
-from .severity import Level, severity
+from .severity import NOT_KNOWN, Level, severity
 
 TITLE = "Suspected floating debris"
 CAUTION = (
@@ -54,6 +54,7 @@ def content(
     card: Optional[dict],
     levels: Tuple[Level, ...],
     rows: int,
+    foreign: str = "",
 ) -> Content:
     """Put a report into words.
 
@@ -64,20 +65,16 @@ def content(
         card: of the model; None where it is not at hand.
         levels: of severity.
         rows: of the table, at most.
+        foreign: what tells that the mask that was given is of another run; an empty text where it is not.
     """
     largest = sorted(selection.features, key=lambda f: (-_value(f["area_m2"]), -_value(f["max_prob"])))[:rows]
-    level = severity(len(selection.features), selection.area_m2, levels)
+    level = severity(len(selection.features), selection.area_m2, levels, areas is not None and areas.any_observed)
     when = str(provenance.period) if provenance.period else "date unknown"
     return Content(
         title=TITLE,
         subtitle=f"{provenance.product_id or provenance.scene or 'Unnamed scene'} · image taken {when}",
-        figures=(
-            ("Suspected detections", f"{len(selection.features):,}"),
-            ("Their area", square_km(selection.area_m2) if selection.features else "none"),
-            ("Observed", square_km(areas.observed) if areas else "not known"),
-            ("Severity", level),
-        ),
-        observed=tuple(_observed(areas)),
+        figures=tuple(_figures(selection, areas, level)),
+        observed=tuple(_observed(areas, foreign)),
         found=_found(selection, areas, level, levels),
         entries=tuple(_entry(number, feature, selection) for number, feature in enumerate(largest, 1)),
         model=tuple(_model(provenance, card)),
@@ -86,11 +83,26 @@ def content(
     )
 
 
-def _observed(areas: Optional[Areas]) -> List[str]:
+def _figures(selection: Selection, areas: Optional[Areas], level: str) -> List[Tuple[str, str]]:
+    count, area = f"{len(selection.features):,}", square_km(selection.area_m2) if selection.features else "none"
+    observed = NOT_KNOWN if areas is None else square_km(areas.observed)
+    if areas is not None and not areas.any_observed:
+        observed = "nothing"
+        count, area = (count, area) if selection.features else (NOT_KNOWN, NOT_KNOWN)
+    return [("Suspected detections", count), ("Their area", area), ("Observed", observed), ("Severity", level)]
+
+
+def _observed(areas: Optional[Areas], foreign: str) -> List[str]:
+    if foreign:
+        return [
+            f"What was observed is not known: the mask given to this report, {foreign}.",
+            "It is neither shown nor counted here.",
+        ]
     if areas is None:
         return ["What was observed is not known: no mask was given to this report."]
     seen = sum(areas.share(value) for value in (0, 1, 2))
-    sentences = [f"Observed: {square_km(areas.observed)}, {seen:.1%} of the scene."]
+    what = f"{square_km(areas.observed)}, {seen:.1%} of the scene" if areas.any_observed else "nothing"
+    sentences = [f"Observed: {what}."]
     missed = [
         f"{reason} {square_km(areas.of(value))} ({areas.share(value):.1%})"
         for value, reason in ((3, "land"), (4, "cloud or shadow"), (255, "no data"))
@@ -110,6 +122,8 @@ def _observed(areas: Optional[Areas]) -> List[str]:
 
 def _found(selection: Selection, areas, level, levels) -> str:
     count = len(selection.features)
+    if not count and areas is not None and not areas.any_observed:
+        return NOTHING_OBSERVED
     if not count:
         where = f"the {square_km(areas.observed)} that were observed" if areas else "what was observed"
         return f"No suspected debris was found in {where}."

@@ -6,6 +6,7 @@ from typing import Optional, Tuple
 from qgis.core import QgsSettings
 
 SETTING = "debris/severity"
+NOT_KNOWN = "not known"
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,21 @@ DEFAULT = (Level("critical", 8, 100_000.0), Level("high", 5, 50_000.0), Level("m
 """From the worst down; what reaches none of them is low, and nothing found is none."""
 
 
-def severity(hot_spots: int, area_m2: Optional[float], levels: Tuple[Level, ...] = DEFAULT) -> str:
-    """The name of the worst level that is reached; an unknown area counts as none."""
+def severity(
+    hot_spots: int, area_m2: Optional[float], levels: Tuple[Level, ...] = DEFAULT, observed: bool = True
+) -> str:
+    """The name of the worst level that is reached; an unknown area counts as none.
+
+    Args:
+        hot_spots: how many were found.
+        area_m2: of all of them.
+        levels: from the worst down.
+        observed: whether anything is known to have been looked at; else that nothing was found is no level.
+    """
     for level in levels:
         if hot_spots >= level.hot_spots or (area_m2 is not None and area_m2 >= level.area_m2):
             return level.name
-    return "low" if hot_spots else "none"
+    return "low" if hot_spots else "none" if observed else NOT_KNOWN
 
 
 def stored_levels() -> Tuple[Level, ...]:

@@ -144,18 +144,21 @@ class Sheet:
             self.text("No coordinate system: no scale", x, y, 55, 8)
             return
         kilometres = metres >= 4000
-        unit = 1000 if kilometres else 1
-        distance = QgsUnitTypes.DistanceUnit
+        metres_a_unit = 1000 if kilometres else 1
+        units_a_metre = linked.extent().width() / metres
         bar = QgsLayoutItemScaleBar(self.layout)
         bar.setStyle("Single Box")
         bar.setLinkedMap(linked)
-        bar.setUnits(distance.DistanceKilometers if kilometres else distance.DistanceMeters)
+        # In the map's own units: QGIS measures metres by the project's ellipsoid, and a new project has none, so that
+        # Mercator's count as metres on the ground.
+        bar.setUnits(QgsUnitTypes.DistanceUnit.DistanceUnknownUnit)
+        bar.setMapUnitsPerScaleBarUnit(units_a_metre * metres_a_unit)
         bar.setUnitLabel("km" if kilometres else "m")
         bar.setNumberOfSegmentsLeft(0)
         bar.setNumberOfSegments(2)
         # Room for two segments and the last number beside the north arrow.
         fitting = metres * 18 / linked.rect().width()
-        bar.setUnitsPerSegment(round_number(fitting) / unit)
+        bar.setUnitsPerSegment(round_number(fitting) * units_a_metre)
         bar.setHeight(2)
         bar.setTextFormat(text_format(font(7.5), 7.5))
         self.place(bar, x, y, 50, 10)

@@ -23,8 +23,11 @@ __all__ = ["RAYLEIGH_CORRECTED", "Source", "open_source"]
 log = logging.getLogger(__name__)
 
 RAYLEIGH_CORRECTED = "Rayleigh-corrected"
-# What a product, or a scene prepared from one, says of itself in its tags.
-KNOWN = ("product_id", "level", "source_level", "processing_baseline", "sensing_time", "tile", "quality_mask")
+# What a product, or a scene prepared from one, says of itself in its tags; a practice scene says that it is one.
+KNOWN = (
+    "product_id", "level", "source_level", "processing_baseline", "sensing_time", "tile", "quality_mask",
+    "practice_seed",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)

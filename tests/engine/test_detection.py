@@ -55,6 +55,16 @@ def test_grid_and_provenance_of_the_outputs(detector: Detector, make_raster, sce
         assert (out.dtypes[0], out.nodata) == ("uint8", 255)
 
 
+def test_results_of_a_practice_scene_say_so(detector: Detector, make_raster, scene: np.ndarray) -> None:
+    path = make_raster(scene)
+    with rasterio.open(path, "r+") as source:
+        source.update_tags(practice_seed="7")
+    detector(path)
+    for name in ("mask", "probability"):
+        with rasterio.open(detector.folder / f"{name}.tif") as out:
+            assert out.tags()["PRACTICE_SEED"] == "7"
+
+
 def test_fields_of_a_detection(detector: Detector, make_raster, scene: np.ndarray) -> None:
     detector(make_raster(scene))
     table = detector.table()

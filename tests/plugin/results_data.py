@@ -107,6 +107,12 @@ def write_run(folder, size=100, boxes=BOXES, name="", tags=None, epsg=32630, fai
     }
 
 
+def clouded(run, tags=None):
+    """The run with a mask that is all cloud: nothing was observed."""
+    mask = np.full((100, 100), 4, dtype=np.uint8)
+    return {**run, "MASK": write_raster(run["MASK"].replace(".tif", "_clouded.tif"), mask, 255, tags)}
+
+
 NAMES = "B1 B2 B3 B4 B5 B6 B7 B8 B8A B11 B12".split()
 
 

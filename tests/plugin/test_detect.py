@@ -331,6 +331,13 @@ def test_no_crs_works_and_areas_are_unknown(detect, make_raster, water):
     assert any("areas are unknown" in line for line in feedback.lines)
 
 
+def test_where_nothing_was_observed_the_log_does_not_call_it_clean(detect, scene, make_raster):
+    land = make_raster(np.zeros((1, 40, 60), dtype=np.uint8), "land.tif", names=None)
+    feedback = RecordingFeedback()
+    detect(scene, feedback, WATER=land)
+    assert any("so whether there is debris in it is not known" in line for line in feedback.lines)
+
+
 def _areas_and_crs(result):
     mask, found = QgsRasterLayer(result["MASK"], "m"), QgsVectorLayer(result["DETECTIONS"], "d", "ogr")
     return result.get("DEBRIS_AREA_M2"), mask.crs().authid(), found.crs().authid()

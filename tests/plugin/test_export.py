@@ -30,7 +30,7 @@ from debris_qgis.results.fields import decide, ensure_fields
 from debris_qgis.results.period import parse
 
 from .conftest import RecordingFeedback
-from .results_data import TAGS, write_raster, write_run
+from .results_data import TAGS, clouded, write_raster, write_run
 
 with warnings.catch_warnings():
     # The extension is a pilot that is asked for here; pystac says so whenever it is imported.
@@ -267,12 +267,49 @@ def test_a_run_without_detections_is_exported_too(tmp_path, out):
     assert pystac.Item.from_file(result["STAC_ITEM"]).id == TAGS["SCENE"]
 
 
+def test_the_readme_of_a_scene_that_was_not_observed_does_not_call_it_clean(tmp_path, out):
+    result, _ = export(clouded(write_run(tmp_path, boxes=())), out)
+    text = Path(result["README"]).read_text(encoding="utf-8")
+    assert "- Nothing was observed in this scene, so whether there is debris in it is not known." in text
+    assert "- observed: nothing\n- not observed, cloud or shadow: 1.00 km²" in text
+    assert "their area" not in text
+
+
+def test_the_readme_lists_the_fields_that_are_there(run, decided, out, tmp_path):
+    def listed(folder):
+        text = next(folder.glob("*_README.txt")).read_text(encoding="utf-8")
+        section = text.partition("\nFields\n------\n")[2].partition("\n- texts are UTF-8")[0]
+        return {name for line in section.splitlines() for name in line[2:].partition(":")[0].split(", ")}
+
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    undated = write_run(plain, tags={"SCENE": "somewhere", "INPUT": "none.tif"})
+    for source, folder in ((decided, out), (undated, plain / "out")):
+        result, _ = export(source, folder)
+        there = set(next(iter(rows_of(result["GPKG"]).values()))) - {"geometry", "fid"}
+        assert listed(folder) == there, folder
+
+
+def test_the_readme_credits_no_satellite_with_a_practice_scene(tmp_path, out):
+    result, _ = export(write_run(tmp_path, tags={"PRACTICE_SEED": "7"}), out)
+    text = Path(result["README"]).read_text(encoding="utf-8")
+    assert "- credit: Practice scene, no satellite image." in text
+    assert "Copernicus" not in text
+
+
 def test_rasters_of_another_run_are_noticed(run, out, tmp_path):
-    other = write_run(tmp_path, tags={"SCENE": "another"}, name="other_")
+    other = write_run(tmp_path, tags={"SCENE": "another", "THRESHOLD": "0.5"}, name="other_")
     _, feedback = export({**run, "MASK": other["MASK"]}, out)
     assert any("of another run" in line for line in feedback.lines)
     # The detections are what is handed on: it goes under their name.
-    assert (out / f"{TAGS['SCENE']}_README.txt").is_file()
+    text = (out / f"{TAGS['SCENE']}_README.txt").read_text(encoding="utf-8")
+    differing = f"its scene is another, theirs {TAGS['SCENE']}; its threshold is 0.5, theirs 0.3"
+    assert f"- {TAGS['SCENE']}_mask.tif is of another run than the detections: {differing}." in text
+    assert "- not known: the mask of these detections was not given" in text
+    assert "0.85 km²" not in text
+    item = json.loads((out / f"{TAGS['SCENE']}.stac.json").read_text(encoding="utf-8"))
+    titles = [item["assets"][kind]["title"] for kind in ("mask", "probability")]
+    assert titles == ["Mask raster of another run", "Probability raster"]
 
 
 @pytest.fixture

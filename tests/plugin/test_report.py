@@ -22,6 +22,7 @@ from qgis.core import (
     QgsLayoutItemLabel,
     QgsLayoutItemMap,
     QgsLayoutItemPage,
+    QgsLayoutItemScaleBar,
     QgsLayoutItemShape,
     QgsPointXY,
     QgsProcessingException,
@@ -29,6 +30,7 @@ from qgis.core import (
     QgsRectangle,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtCore import QRectF
 
 from debris_qgis.results.areas import FLOATING, areas_of
 from debris_qgis.results.fields import decide, ensure_fields
@@ -39,11 +41,11 @@ from debris_qgis.results.report_sheet import _side, around, draw
 from debris_qgis.results.scene_image import band_name, bands_of
 from debris_qgis.results.selection import CHOICES, select
 from debris_qgis.results.severity import DEFAULT, severity
-from debris_qgis.results.sheet import height_of
+from debris_qgis.results.sheet import Sheet, height_of
 
 from .conftest import ROOT, data_folder
 from .report_driver import picture_of, report, text_of
-from .results_data import write_run
+from .results_data import TAGS, clouded, write_run
 
 NOTE = "Müll am Strand, 海ごみ. " * 12
 
@@ -151,6 +153,24 @@ def test_nothing_found_is_said_of_what_was_observed_only(tmp_path, out):
     assert "Severity none" in words.replace("\n", " ")
 
 
+def test_where_nothing_was_observed_nothing_is_said_to_be_clean(tmp_path, out):
+    report(clouded(write_run(tmp_path, boxes=())), out)
+    words = re.sub(r"\s+", " ", text_of(out / "report.pdf"))
+    figures = "Suspected detections not known Their area not known Observed nothing Severity not known"
+    assert figures in words
+    assert "Nothing was observed in this scene, so whether there is debris in it is not known." in words
+    assert "Observed: nothing. Not observed: cloud or shadow 1.00 km² (100.0%)." in words
+    assert "No suspected debris" not in words
+
+
+def test_that_nothing_was_found_is_no_severity_where_what_was_observed_is_not_known(tmp_path, out):
+    run = {**write_run(tmp_path, boxes=()), "MASK": None}
+    with pytest.raises(QgsProcessingException, match="There is nothing to show: no detections, and neither a mask"):
+        report(run, out)
+    report(run, out, SCENE=run["SCENE"])
+    assert "Severity not known" in re.sub(r"\s+", " ", text_of(out / "report.pdf"))
+
+
 def test_without_mask_and_scene_it_says_what_it_does_not_know(run, out):
     _, feedback = report({**run, "MASK": None}, out)
     words = re.sub(r"\s+", " ", text_of(out / "report.pdf"))
@@ -159,14 +179,45 @@ def test_without_mask_and_scene_it_says_what_it_does_not_know(run, out):
 
 
 def test_a_mask_of_another_run_is_noticed_and_lends_no_name(run, out, tmp_path):
+    """The documents say so themselves: their reader has no log. None of its areas stand beside these detections."""
     tags = {"SCENE": "S2B_MSIL2A_20210101T100000_N0214_R122_T30NZM", "MODEL": "another", "MODEL_SHA256": "cd" * 32}
-    other = write_run(tmp_path, tags=tags, name="other_")
+    other = clouded(write_run(tmp_path, tags=tags, name="other_"), tags)
     _, feedback = report(run, out, MASK=other["MASK"])
-    assert any("of another run" in line for line in feedback.lines)
+    (warning,) = [line for line in feedback.lines if "of another run" in line]
+    differing = f"its scene is {tags['SCENE']}, theirs {TAGS['SCENE']}; its model is another, theirs toy"
+    assert f"other_mask_clouded.tif is of another run than the detections: {differing}." in warning
+    assert "cdcd" not in warning
+    page = (out / "report.html").read_text(encoding="utf-8")
     words = re.sub(r"\s+", " ", text_of(out / "report.pdf"))
     assert "T36JUN · image taken 2019-04-24" in words
-    assert "T30NZM" not in words
-    assert "another" not in words
+    assert "Observed not known" in words
+    assert "Model toy" in words
+    for said in (words.replace("- ", "-"), page):
+        assert f"the mask given to this report, other_mask_clouded.tif, is of another run: {differing}." in said
+        assert "Observed: " not in said
+        assert "1.00 km²" not in said
+    # Nor is it the map.
+    assert near(picture_of(out / "report.pdf"), (0xAD, 0xB8, 0xC4), 30) < 10_000
+
+
+def test_one_of_the_plugins_own_results_is_no_scene(run, out):
+    for name in ("PROBABILITY", "MASK"):
+        with pytest.raises(QgsProcessingException, match=f"{name.lower()}.tif is no scene but what Detect Marine"):
+            report(run, out, SCENE=run[name])
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("named", ["mask", "scene"])
+def test_a_practice_scene_is_credited_to_no_satellite(tmp_path, out, named):
+    run = write_run(tmp_path, tags={"PRACTICE_SEED": "7"} if named == "mask" else None)
+    if named == "scene":
+        dataset = gdal.Open(run["SCENE"], gdal.GA_Update)
+        dataset.SetMetadataItem("practice_seed", "7")
+        dataset.FlushCache()
+    report(run, out, **({"MASK": None, "SCENE": run["SCENE"]} if named == "scene" else {}))
+    for said in (text_of(out / "report.pdf"), (out / "report.html").read_text(encoding="utf-8")):
+        assert "Practice scene, no satellite image." in said
+        assert "Copernicus" not in said
 
 
 def test_where_a_mask_says_nothing_the_detections_do(run, out, tmp_path):
@@ -226,6 +277,30 @@ def _sides(square):
     return square.xMinimum(), square.xMaximum()
 
 
+@pytest.mark.parametrize("epsg", [32632, 3857, 4326])
+def test_the_scale_bar_is_as_long_as_it_says(qgis_app, epsg):
+    """Far from the equator, measured in pixels: 2 km at 60 degrees north, in a project as it is made for a report."""
+    crs, zone = (QgsCoordinateReferenceSystem(f"EPSG:{code}") for code in (epsg, 32632))
+    around_it = QgsRectangle.fromCenterAndSize(QgsPointXY(500000, 6651411), 2000, 1000)
+    extent = QgsCoordinateTransform(zone, crs, QgsCoordinateTransformContext()).transformBoundingBox(around_it)
+    project = QgsProject()
+    sheet = Sheet(project)
+    shown = sheet.map([], extent, crs, QRectF(10, 10, 180, 90))
+    sheet.scale_bar(shown, 10, 120)
+    measure = QgsDistanceArea()
+    measure.setSourceCrs(crs, QgsCoordinateTransformContext())
+    measure.setEllipsoid("EPSG:7030")
+    sides = [QgsPointXY(x, shown.extent().center().y()) for x in _sides(shown.extent())]
+    metres_a_pixel = measure.measureLine(*sides) / 180 * 25.4 / 300
+    picture = sheet.picture(0, QRectF(10, 120, 60, 12), 300)
+    across, down = range(picture.width()), range(picture.height())
+    # The bar's outline is the longest line there is; its numbers stand above it.
+    length = max(sum(picture.pixelColor(x, y).lightness() < 128 for x in across) for y in down)
+    assert length * metres_a_pixel == pytest.approx(400, rel=0.03)
+    numbers = [item for item in sheet.layout.items() if isinstance(item, QgsLayoutItemScaleBar)]
+    assert numbers[0].unitsPerSegment() / numbers[0].mapUnitsPerScaleBarUnit() == pytest.approx(200)
+
+
 def test_what_cannot_be_reported_says_why_and_leaves_nothing(run, out, tmp_path):
     with pytest.raises(QgsProcessingException, match="Say where the report goes"):
         report(run, out, PDF=None, HTML=None)
@@ -249,8 +324,16 @@ def test_accuracy_is_stated_for_the_threshold_that_was_measured():
     figures = {"f1": 0.7, "precision": 0.71, "recall": 0.68, "recall_real": 0.828, "pixels_real": 1215}
     card = {"threshold": 0.69, "metrics": {"data": "practice tiles; recall_real is explained", "debris": figures}}
     stated = "On practice tiles: precision 0.71, recall 0.68, F1 0.70. Of the debris labelled in these images it found "
-    assert accuracy_of(card, 0.69) == accuracy_of(card) == stated + "83% (1,215 pixels)."
+    assert accuracy_of(card, 0.69) == accuracy_of(card) == stated + "1,006 of 1,215 pixels (83%)."
     assert "measured at the threshold 0.69; it does not hold at 0.05" in accuracy_of(card, 0.05)
+    # All but one of few is not all, and who found them is said.
+    figures.update(recall_real=0.9953, pixels_real=215, recall=0.996)
+    card["metrics"]["data"] = "images (by models of the same recipe that had not seen them); explained"
+    others = accuracy_of(card)
+    assert "recall 0.99, " in others
+    assert others.endswith("models of the same recipe that had not seen them found 214 of 215 pixels (99%).")
+    del figures["pixels_real"]
+    assert accuracy_of(card).endswith("found 99%.")
     assert accuracy_of({"threshold": 0.69}, 0.05) == "The model's card states no accuracy."
 
 

@@ -29,7 +29,7 @@ from debris_qgis.results.provenance import of_raster
 from debris_qgis.results.store import DetectionStore
 
 from .conftest import RecordingFeedback
-from .results_data import write_raster, write_run
+from .results_data import clouded, write_raster, write_run
 
 # A patch that stays, one that drifts a little, one that comes once, and one far away that is rejected.
 DATES = {
@@ -180,11 +180,20 @@ def test_a_day_stays_a_day_once_something_was_decided(tmp_path, out):
     assert (row["time_begin"], row["time_end"]) == ("2019-01-24T00:00:00Z", "2019-01-24T23:59:59Z")
 
 
+def test_a_practice_scene_is_credited_to_no_satellite(tmp_path, out):
+    scene = "practice_20190104T073619"
+    result, _ = over_time({scene: write_run(tmp_path, tags={"SCENE": scene, "PRACTICE_SEED": "7"})}, out)
+    page = Path(result["HTML"]).read_text(encoding="utf-8")
+    assert "<footer>Practice scene, no satellite image.</footer>" in page
+
+
 def test_masks_are_not_needed(runs, out):
     result, _ = over_time(runs, out, MASKS=None)
     with open(result["TABLE"], encoding="utf-8", newline="") as stream:
         assert [row["observed_m2"] for row in csv.DictReader(stream)] == ["", "", ""]
-    assert "unknown" in Path(result["HTML"]).read_text(encoding="utf-8")
+    page = Path(result["HTML"]).read_text(encoding="utf-8")
+    assert "unknown" in page
+    assert page.count("; what was observed is not known</title>") == 3
 
 
 CLEAN = "S2B_20190119T073619"
@@ -210,6 +219,19 @@ def test_a_date_on_which_nothing_was_found_is_a_date(runs, out, tmp_path):
     assert (clean["scene"], clean["detections"], float(clean["debris_m2"])) == (CLEAN, "0", 0)
     assert (float(clean["observed_m2"]), float(clean["debris_per_observed"])) == (849_000, 0)
     assert "2019-01-19" in Path(result["HTML"]).read_text(encoding="utf-8")
+
+
+def test_a_date_on_which_nothing_was_observed_is_not_a_clean_one(runs, out, tmp_path):
+    dates = with_a_clean_date(runs, tmp_path / "clouded")
+    result, feedback = over_time({**dates, CLEAN: clouded(dates[CLEAN], {"SCENE": CLEAN})}, out)
+    row = table_of(result)[2]
+    assert [row[name] for name in ("scene", "detections", "debris_m2", "observed")] == [CLEAN, "", "", "no"]
+    assert [each["observed"] for each in table_of(result)] == ["yes", "yes", "no", "yes"]
+    page = Path(result["HTML"]).read_text(encoding="utf-8")
+    assert page.count("<rect") == 3
+    assert "<title>2019-01-19: not observed</title>" in page
+    assert f"<td>{CLEAN}</td><td>not observed</td><td>unknown</td><td>nothing</td>" in page
+    assert any("2019-01-19" in line and "not observed" in line for line in feedback.lines)
 
 
 @pytest.mark.parametrize("way", ["name", "the only one left", "order"])

@@ -24,7 +24,7 @@ from debris_qgis.gui.results_summary import SeverityDialog
 from debris_qgis.results.severity import DEFAULT, SETTING, stored_levels
 
 from .panel_driver import choose, current, drawn, load, orange, shown, stored, wait
-from .results_data import ORIGIN, PIXEL, TAGS, write_raster, write_run
+from .results_data import ORIGIN, PIXEL, TAGS, clouded, write_raster, write_run
 
 
 @pytest.fixture
@@ -313,6 +313,17 @@ def test_an_empty_project_and_an_empty_table(project, open_panel, tmp_path):
     wait(lambda: panel.run is not None and panel.scan is not None)
     assert "Severity: none" in panel.controls.summary.text()
     assert "0 suspected" in panel.controls.summary.text()
+
+
+def test_a_scene_that_was_not_observed_is_not_clean(project, open_panel, tmp_path):
+    panel = open_panel()
+    load(project, clouded(write_run(tmp_path, boxes=())))
+    wait(lambda: panel.run is not None and panel.scan is not None)
+    text = panel.controls.summary.text()
+    assert "Severity: not known" in text
+    assert "Nothing was observed in this scene" in text
+    assert "Not observed: cloud or shadow 1.00 km²" in text
+    assert panel.controls.runs.itemText(0).endswith(": 0 detection(s)")
 
 
 def test_levels_of_severity_can_be_changed(panel):
