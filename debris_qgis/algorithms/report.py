@@ -21,6 +21,7 @@ from qgis.core import (
 from ..compat import FILE, INTEGER, NO_THREADING, POLYGONS
 from ..results.fields import is_detections
 from ..results.provenance import card_of
+from ..results.quiet import no_side_files
 from ..results.report_content import content
 from ..results.report_layers import layers_for
 from ..results.report_page import page
@@ -87,7 +88,12 @@ class ReportAlgorithm(ResultsAlgorithm):
         return super().checkParameterValues(parameters, context)
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
-        """Gather, lay out, write."""
+        """Gather, lay out, write; beside the scene nothing is left."""
+        # QGIS copies layers while it lays out and draws, and counts the values of each copy: all of that is in here.
+        with no_side_files():
+            return self._report(parameters, context, feedback)
+
+    def _report(self, parameters, context, feedback):
         targets = {name: self.parameterAsFileOutput(parameters, name, context) for name in ("PDF", "HTML")}
         if not any(targets.values()):
             raise QgsProcessingException(self.tr("Say where the report goes: PDF, HTML or both."))
@@ -115,12 +121,13 @@ class ReportAlgorithm(ResultsAlgorithm):
         project.addMapLayers(layers.all(), False)
         try:
             report = draw(words, layers, project)
+            feedback.setProgress(50)
+            self._write(targets, words, report, feedback)
         except PlaceError as error:
-            # The exception keeps this frame and so the project, whose layers would outlive QGIS.
-            project.clear()
             raise QgsProcessingException(str(error)) from error
-        feedback.setProgress(50)
-        self._write(targets, words, report, feedback)
+        finally:
+            # An exception keeps this frame and so the project, whose layers would outlive QGIS, and keep files open.
+            project.clear()
         return {"COUNT": len(selection.features), **{name: path for name, path in targets.items() if path}}
 
     def _raster(self, parameters, name, context):
