@@ -26,7 +26,7 @@ from ..results.report_content import content
 from ..results.report_layers import layers_for
 from ..results.report_page import page
 from ..results.report_sheet import PlaceError, draw
-from ..results.scene_files import drawable
+from ..results.scene_files import drawable, upright
 from ..results.selection import CHOICES, select
 from ..results.severity import DEFAULT, Level, stored_levels
 from .layer_crs import crs_set_by_hand
@@ -140,7 +140,7 @@ class ReportAlgorithm(ResultsAlgorithm):
     def _scene(self, parameters, context, provenance, feedback):
         """The same of the scene; where none is named, of the one that was searched."""
         scene, crs = self._raster(parameters, "SCENE", context)
-        scene = scene or drawable(provenance.input)
+        scene = upright(scene) or drawable(provenance.input)
         if not scene:
             feedback.pushWarning(self.tr("The scene is not at hand: the map shows the results without it."))
         return scene, crs
