@@ -66,7 +66,8 @@ def find_engine() -> Engine:
     ]
     for text, source in named:
         if text:
-            python = Path(text).expanduser()
+            # Absolute, because it is started in the folder of the engine.
+            python = Path(text).expanduser().absolute()
             if not python.is_file():
                 raise EngineNotFound(
                     f"The engine's Python {python}, named by {source}, does not exist. Correct or remove that.\n"

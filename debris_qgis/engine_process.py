@@ -6,6 +6,7 @@ unread. Protocol version 1; engine/service.py describes it.
 
 import contextlib
 import json
+import os
 import queue
 import re
 import shutil
@@ -84,7 +85,7 @@ class EngineProcess:
         reader = threading.Thread(target=_read_lines, args=(process.stdout, lines), daemon=True)
         reader.start()
         try:
-            _write(process, json.dumps({"protocol": PROTOCOL, "job": job, "request": request}))
+            _write(process, json.dumps({"protocol": PROTOCOL, "job": job, "request": request, **_folder()}))
             outcome = _listen(process, lines, feedback)
         finally:
             _end(process)
@@ -202,6 +203,15 @@ class _Reporter:
         if kind != self.last_kind or now - self.last_time >= SECONDS_BETWEEN_TEXTS:
             self.last_kind, self.last_time = kind, now
             self.feedback.setProgressText(text)
+
+
+def _folder():
+    """The current folder, by which the engine takes relative names that GDAL alone can tell: /vsizip/a.zip/b.tif."""
+    try:
+        return {"folder": os.getcwd()}
+    except OSError:
+        # It was removed since; then nothing can lie in it.
+        return {}
 
 
 def _parsed(line):

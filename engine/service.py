@@ -1,7 +1,8 @@
 """The engine as a child process: one JSON request in, JSON lines out. Protocol version 1.
 
-In, on standard input: one line `{"protocol": 1, "job": NAME, "request": {…}}`; later the line `cancel`, or the end of
-the input, stops the job (so it also stops when the caller dies). The line `stop` ends a training early, which then
+In, on standard input: one line `{"protocol": 1, "job": NAME, "request": {…}}`, and with it `folder`, if paths in the
+request may be relative to another folder than the engine was started in; later the line `cancel`, or the end of the
+input, stops the job (so it also stops when the caller dies). The line `stop` ends a training early, which then
 finishes as usual with the best model so far. A job looks for this between its steps; once the input has ended, which
 after the caller's death nobody else can follow up, the process ends in any case, a second later.
 
@@ -182,6 +183,9 @@ def _parse(line: str) -> Any:
         )
     if not isinstance(values, dict):
         raise RequestError("The request must be a JSON object.")
+    # The folder may be one that this person cannot enter: absolute paths, which are the rule, hold in any.
+    with contextlib.suppress(OSError):
+        os.chdir(str(call.get("folder") or os.curdir))
     return request_from_mapping(job, values)
 
 

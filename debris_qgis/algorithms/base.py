@@ -14,6 +14,7 @@ from ..about import ICON
 from ..compat import ADVANCED
 from ..engine_environment import EngineNotFound, find_engine
 from ..engine_process import EngineCancelled, EngineError, EngineProcess
+from ..paths import absolute, with_absolute
 from ..results.quiet import no_side_files
 
 
@@ -89,6 +90,18 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         """The layers, opened in the same way."""
         with no_side_files():
             return super().parameterAsLayerList(parameters, name, context)
+
+    def parameterAsFile(self, parameters, name, context):  # noqa: N802
+        """The file or folder as an absolute path; an empty text where none is given."""
+        return absolute(super().parameterAsFile(parameters, name, context).strip())
+
+    def parameterAsFileOutput(self, parameters, name, context):  # noqa: N802
+        """Where a file goes, as an absolute path: the current folder is the caller's, the engine has another."""
+        return absolute(super().parameterAsFileOutput(parameters, name, context))
+
+    def parameterAsOutputLayer(self, parameters, name, context):  # noqa: N802
+        """The same of a layer; QGIS is told the absolute path too, by which it knows what to load."""
+        return absolute(super().parameterAsOutputLayer(with_absolute(parameters, name), name, context))
 
     def number(self, parameters, name, context, whole=False):
         """An optional number, or None where none is given: missing, NULL and an empty text alike.

@@ -130,7 +130,7 @@ class DetectAlgorithm(SceneAlgorithm):
         threshold = self.number(parameters, "THRESHOLD", context)
         if threshold is not None and not 0 <= threshold <= 1:
             return self.tr("The threshold is {:g}: it must lie between 0 and 1.").format(threshold)
-        model = self.parameterAsString(parameters, "MODEL", context)
+        model = self.parameterAsFile(parameters, "MODEL", context)
         if model and not os.path.isfile(model):
             return self.tr("There is no model file {}.").format(model)
         if model and not model.lower().endswith(".safetensors"):
@@ -152,7 +152,7 @@ class DetectAlgorithm(SceneAlgorithm):
             "mask": self.parameterAsOutputLayer(parameters, "MASK", context),
             "probability": self.parameterAsOutputLayer(parameters, "PROBABILITY", context) or None,
             "detections": self.parameterAsOutputLayer(parameters, "DETECTIONS", context) or None,
-            "model": self.parameterAsString(parameters, "MODEL", context) or None,
+            "model": self.parameterAsFile(parameters, "MODEL", context) or None,
             "threshold": self.number(parameters, "THRESHOLD", context),
             "shift_to_water": self.parameterAsBool(parameters, "SHIFT_TO_WATER", context),
             "min_pixels": self.parameterAsInt(parameters, "MIN_PIXELS", context),

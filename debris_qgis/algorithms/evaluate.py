@@ -93,7 +93,7 @@ class EvaluateAlgorithm(EngineAlgorithm):
             return self.tr("Choose either a folder in MARIDA's layout (FOLDER), or rasters with labels (RASTERS).")
         if not folder and not parameters.get("LABELS"):
             return self.tr("Choose the labels of the rasters (LABELS).")
-        model = self.parameterAsString(parameters, "MODEL", context)
+        model = self.parameterAsFile(parameters, "MODEL", context)
         if model and not os.path.isfile(model):
             return self.tr("There is no model file {}.").format(model)
         return data_problem(self, parameters, context)
@@ -126,12 +126,12 @@ class EvaluateAlgorithm(EngineAlgorithm):
         data = self._data
         request = {
             **data.common,
-            "model": self.parameterAsString(parameters, "MODEL", context) or None,
+            "model": self.parameterAsFile(parameters, "MODEL", context) or None,
             "threshold": self.number(parameters, "THRESHOLD", context),
             "device": self.parameterAsString(parameters, "DEVICE", context) or "auto",
         }
         if data.folder:
-            request["data"] = os.path.abspath(data.folder)
+            request["data"] = data.folder
             request["split"] = self.parameterAsString(parameters, "SPLIT", context).strip() or None
             return request
         return {**request, **data.sources}

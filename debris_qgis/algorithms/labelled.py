@@ -190,7 +190,7 @@ class LabelledData:
         Raises:
             QgsProcessingException: they cannot be used.
         """
-        self.folder = algorithm.parameterAsString(parameters, "FOLDER", context) or None
+        self.folder = algorithm.parameterAsFile(parameters, "FOLDER", context) or None
         try:
             self.sources = sources_of(*_layers(algorithm, parameters, context))
             positive = class_numbers(algorithm.parameterAsString(parameters, "POSITIVE_CLASSES", context))

@@ -22,11 +22,12 @@ from qgis.core import (
 from ..compat import FILE, INTEGER, NO_THREADING, POLYGONS
 from ..results.fields import is_detections
 from ..results.provenance import card_of, is_of_detect, is_practice
+from ..results.quiet import no_side_files
 from ..results.report_content import content
 from ..results.report_layers import layers_for
 from ..results.report_page import page
 from ..results.report_sheet import PlaceError, draw
-from ..results.scene_files import drawable
+from ..results.scene_files import drawable, upright
 from ..results.selection import CHOICES, select
 from ..results.severity import DEFAULT, Level, stored_levels
 from .layer_crs import crs_set_by_hand
@@ -88,7 +89,12 @@ class ReportAlgorithm(ResultsAlgorithm):
         return super().checkParameterValues(parameters, context)
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
-        """Gather, lay out, write."""
+        """Gather, lay out, write; beside the scene nothing is left."""
+        # QGIS copies layers while it lays out and draws, and counts the values of each copy: all of that is in here.
+        with no_side_files():
+            return self._report(parameters, context, feedback)
+
+    def _report(self, parameters, context, feedback):
         targets = {name: self.parameterAsFileOutput(parameters, name, context) for name in ("PDF", "HTML")}
         if not any(targets.values()):
             raise QgsProcessingException(self.tr("Say where the report goes: PDF, HTML or both."))
@@ -128,12 +134,13 @@ class ReportAlgorithm(ResultsAlgorithm):
         project.addMapLayers(layers.all(), False)
         try:
             report = draw(words, layers, project)
+            feedback.setProgress(50)
+            self._write(targets, words, report, feedback)
         except PlaceError as error:
-            # The exception keeps this frame and so the project, whose layers would outlive QGIS.
-            project.clear()
             raise QgsProcessingException(str(error)) from error
-        feedback.setProgress(50)
-        self._write(targets, words, report, feedback)
+        finally:
+            # An exception keeps this frame and so the project, whose layers would outlive QGIS, and keep files open.
+            project.clear()
         return {"COUNT": len(selection.features), **{name: path for name, path in targets.items() if path}}
 
     def _raster(self, parameters, name, context):
@@ -152,7 +159,7 @@ class ReportAlgorithm(ResultsAlgorithm):
                     "{} is no scene but what Detect Marine Debris made of one: choose the image that was searched."
                 ).format(os.path.basename(scene))
             )
-        scene = scene or drawable(provenance.input)
+        scene = upright(scene) or drawable(provenance.input)
         if not scene:
             feedback.pushWarning(self.tr("The scene is not at hand: the map shows the results without it."))
         return scene, crs

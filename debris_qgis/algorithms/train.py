@@ -137,7 +137,7 @@ class TrainAlgorithm(EngineAlgorithm):
         size = self.parameterAsInt(parameters, "TILE_SIZE", context)
         if size % 16:
             return self.tr("The size of tiles is {}: it must be a multiple of 16.").format(size)
-        start = self.parameterAsString(parameters, "START_FROM", context)
+        start = self.parameterAsFile(parameters, "START_FROM", context)
         if start and not os.path.isfile(start):
             return self.tr("There is no model file {}.").format(start)
         model = parameters.get("MODEL")
@@ -179,15 +179,15 @@ class TrainAlgorithm(EngineAlgorithm):
             "report": self.parameterAsFileOutput(parameters, "REPORT", context) or None,
             "log_csv": self.parameterAsFileOutput(parameters, "LOG", context) or None,
             "name": text("NAME") or "my model",
-            "start_from": text("START_FROM"),
-            "run_folder": text("RUN_FOLDER"),
+            "start_from": self.parameterAsFile(parameters, "START_FROM", context) or None,
+            "run_folder": self.parameterAsFile(parameters, "RUN_FOLDER", context) or None,
             "resume": self.parameterAsBool(parameters, "RESUME", context),
             "device": text("DEVICE") or "auto",
         }
         # What another source of data would need stays out: a folder still named in the dialog is not meant then.
         if source == "marida":
             splits = {name: text(name.upper()) for name in ("train_split", "validation_split")}
-            request.update(folder=os.path.abspath(self._data.folder), **splits)
+            request.update(folder=self._data.folder, **splits)
         elif source == "rasters":
             request.update(self._data.sources)
         return request

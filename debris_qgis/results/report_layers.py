@@ -59,6 +59,11 @@ class Layers:
     crs: QgsCoordinateReferenceSystem
     """Of the extent, and of all maps; layers of another are brought into it."""
 
+    @property
+    def pixel(self) -> float:
+        """The width of a pixel in units of the maps; 1 where there is no raster."""
+        return next((layer.rasterUnitsPerPixelX() for layer in (self.mask, self.colour) if layer is not None), 1.0)
+
     def all(self) -> List[QgsMapLayer]:
         """Those that there are."""
         layers = (self.spots, self.outlines, self.mask, self.fdi, self.ground, self.colour)

@@ -26,6 +26,7 @@ SMALLEST_LEGEND = 34.0
 # A close-up shows a detection in its water: this many times its own size, and no less than so many pixels' worth.
 SURROUNDINGS = 2.5
 SMALLEST_CLOSE_UP_M = 600.0
+SMALLEST_CLOSE_UP_PIXELS = 60
 
 
 class PlaceError(RuntimeError):
@@ -119,7 +120,7 @@ def _table(report: Report, entries: Tuple[Entry, ...], places: Sequence[QgsRecta
 
 def _row(sheet, entry, place, layers, y) -> List[Tuple[int, QRectF]]:
     frames, x = [], MARGIN
-    side = around(place, layers.crs)
+    side = around(place, layers.crs, layers.pixel)
     for shown in (layers.close_up(), layers.index()):
         if shown:
             frame = QRectF(x, y, CLOSE_UP, CLOSE_UP)
@@ -164,10 +165,10 @@ def _row_height(entry: Entry, layers: Layers) -> float:
     return max(CLOSE_UP, height_of(entry.heading, width, 9.5, True) + 1 + texts)
 
 
-def around(box: QgsRectangle, crs: QgsCoordinateReferenceSystem) -> QgsRectangle:
-    """The square that a close-up shows."""
+def around(box: QgsRectangle, crs: QgsCoordinateReferenceSystem, pixel: float = 1.0) -> QgsRectangle:
+    """The square that a close-up shows; `pixel` is the width of one, which counts where there are no metres."""
     across, _ = axis_units_per_metre(crs, box.center())
-    smallest = SMALLEST_CLOSE_UP_M * across
+    smallest = SMALLEST_CLOSE_UP_M * across if has_place(crs) else SMALLEST_CLOSE_UP_PIXELS * pixel
     side = max(box.width() * SURROUNDINGS, box.height() * SURROUNDINGS, smallest)
     return QgsRectangle.fromCenterAndSize(box.center(), side, side)
 

@@ -15,10 +15,15 @@ RAYLEIGH_CORRECTED = "rhorc_"
 """What ACOLITE calls the layers that the engine reads."""
 
 
+UPSIDE_DOWN = (0, 1, 0, 0, 0, 1)
+"""The transform of mere pixels, as rasterio writes it; QGIS draws its first row at the bottom, above 0."""
+
+
 def drawable(path: str) -> str:
     """The name under which QGIS opens a scene: its own, or for a product a virtual raster of the bands that are drawn.
 
-    The virtual raster is text, not a file: no folder is written to, and a project that holds it can be saved.
+    So it is for a raster that would not lie where its results do. The virtual raster is text, not a file: no folder is
+    written to, and a project that holds it can be saved.
 
     Args:
         path: a raster, or a product as Detect Marine Debris takes it: folder, zip, metadata file, one of its bands.
@@ -26,6 +31,24 @@ def drawable(path: str) -> str:
     Returns:
         The name, or an empty text where there is nothing to draw.
     """
+    return upright(_drawable(path))
+
+
+def upright(path: str) -> str:
+    """The name of a raster under which it lies where its results do; its own but for mere pixels upside down.
+
+    The engine counts rows downwards from 0, as QGIS does by itself where a file says nothing.
+    """
+    # By its absolute path: a virtual raster may outlive the folder that one was in.
+    dataset = opened(os.path.abspath(path) if os.path.exists(path) else path) if path else None
+    if dataset is None or dataset.GetGCPCount() or dataset.GetGeoTransform(can_return_null=True) != UPSIDE_DOWN:
+        return path
+    copy = gdal.GetDriverByName("VRT").CreateCopy("", dataset)
+    copy.SetGeoTransform((0, 1, 0, 0, 0, -1))
+    return _text(copy)
+
+
+def _drawable(path: str) -> str:
     if not path or not os.path.exists(path):
         return ""
     dataset = opened(path)
@@ -40,7 +63,7 @@ def drawable(path: str) -> str:
 
 def is_product(path: str) -> bool:
     """Whether a scene is no raster by itself, but files that belong together."""
-    return drawable(path) not in ("", path)
+    return _drawable(path) not in ("", path)
 
 
 def _layers(dataset) -> List[Tuple[str, str]]:
@@ -104,7 +127,12 @@ def _stacked(bands: Dict[str, str]) -> str:
         return ""
     for number, band in enumerate(bands, 1):
         dataset.GetRasterBand(number).SetDescription(band)
-    return " ".join(line.strip() for line in dataset.GetMetadata("xml:VRT")[0].splitlines())
+    return _text(dataset)
+
+
+def _text(virtual: gdal.Dataset) -> str:
+    """A virtual raster as text in one line."""
+    return " ".join(line.strip() for line in virtual.GetMetadata("xml:VRT")[0].splitlines())
 
 
 def _stem(path: str) -> str:

@@ -8,9 +8,11 @@ from qgis.core import (
     QgsCoordinateTransform,
     QgsCoordinateTransformContext,
     QgsGeometry,
+    QgsPointXY,
     QgsRectangle,
 )
 
+from ..compat import POLYGON_GEOMETRY
 from .fields import now
 from .period import iso
 from .provenance import SOFTWARE, Provenance
@@ -41,15 +43,14 @@ def item(
         assets: by key: file name, media type, title.
         footprint: what was looked at, in the CRS of the detections.
     """
-    ring = _ring(footprint, selection.crs)
-    lons, lats = [x for x, _ in ring], [y for _, y in ring]
+    geometry, bbox = _place(_ring(footprint, selection.crs))
     return {
         "type": "Feature",
         "stac_version": "1.1.0",
         "stac_extensions": list(EXTENSIONS),
         "id": name,
-        "geometry": {"type": "Polygon", "coordinates": [ring]},
-        "bbox": [min(lons), min(lats), max(lons), max(lats)],
+        "geometry": geometry,
+        "bbox": bbox,
         "properties": {
             "title": f"Suspected floating debris in {provenance.product_id or provenance.scene or name}",
             **_time(provenance),
@@ -74,9 +75,50 @@ def _ring(footprint: QgsRectangle, crs) -> List[List[float]]:
     geometry.transform(
         QgsCoordinateTransform(crs, QgsCoordinateReferenceSystem(WGS84), QgsCoordinateTransformContext())
     )
-    ring = [[round(p.x(), DEGREE_DECIMALS), round(p.y(), DEGREE_DECIMALS)] for p in geometry.asPolygon()[0]]
+    return _unwrapped([[p.x(), p.y()] for p in geometry.asPolygon()[0]])
+
+
+def _unwrapped(ring: List[List[float]]) -> List[List[float]]:
+    """A ring without jumps: across the antimeridian its longitudes go on beyond 180."""
+    turns, found = 0, [ring[0]]
+    for (before, _), (lon, lat) in zip(ring, ring[1:]):
+        # No side of a scene spans half the globe.
+        turns += (lon - before < -180) - (lon - before > 180)
+        found.append([lon + 360 * turns, lat])
+    # The ring may have begun east of the antimeridian and gone on to the west.
+    shift = 360 if min(lon for lon, _ in found) < -180 else 0
+    return [[lon + shift, lat] for lon, lat in found]
+
+
+def _place(ring: List[List[float]]) -> Tuple[dict, List[float]]:
+    """Geometry and bounding box after RFC 7946: cut at the antimeridian, where west is then more than east."""
+    lons, lats = [lon for lon, _ in ring], [lat for _, lat in ring]
+    bbox = _rounded([min(lons), min(lats), _turned(max(lons)), max(lats)])
+    if max(lons) <= 180:
+        return {"type": "Polygon", "coordinates": [_against_the_clock(ring)]}, bbox
+    outline = QgsGeometry.fromPolygonXY([[QgsPointXY(*place) for place in ring]])
+    parts = []
+    for turn in (0, 360):
+        side = outline.intersection(QgsGeometry.fromRect(QgsRectangle(turn - 180, -90, turn + 180, 90)))
+        for polygon in side.asGeometryCollection():
+            if polygon.type() == POLYGON_GEOMETRY:
+                places = [[p.x() - turn, p.y()] for p in polygon.asPolygon()[0]]
+                parts.append([_against_the_clock(places)])
+    return {"type": "MultiPolygon", "coordinates": parts}, bbox
+
+
+def _turned(lon: float) -> float:
+    return lon - 360 if lon > 180 else lon
+
+
+def _rounded(values: List[float]) -> List[float]:
+    return [round(value, DEGREE_DECIMALS) for value in values]
+
+
+def _against_the_clock(ring: List[List[float]]) -> List[List[float]]:
+    """An outer ring as RFC 7946 wants it."""
+    ring = [_rounded(place) for place in ring]
     turn = sum((b[0] - a[0]) * (b[1] + a[1]) for a, b in zip(ring, ring[1:]))
-    # RFC 7946: outer rings run against the clock.
     return ring[::-1] if turn > 0 else ring
 
 

@@ -202,6 +202,16 @@ def test_the_engine_ends_when_qgis_is_ended(qgis, tmp_path: Path) -> None:
     assert [path.name for path in out.iterdir()] == ["m.training"]
 
 
+def test_relative_paths_are_those_of_the_folder_one_is_in(qgis, tmp_path: Path, monkeypatch) -> None:
+    """The README's own example; what a person names must not lie in the plugin's folder."""
+    monkeypatch.chdir(tmp_path)
+    qgis.run("debris:simulate", {"WIDTH": 64, "HEIGHT": 64, "OUTPUT": "scene.tif", "LABELS": "labels.tif"})
+    result = _detect(qgis, "scene.tif", Path())
+    for name in ("scene.tif", "labels.tif", "mask.tif", "probability.tif", "detections.gpkg"):
+        assert (tmp_path / name).is_file()
+    assert result["MASK"] == str(tmp_path / "mask.tif")
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

@@ -264,3 +264,11 @@ def test_status_names_a_damaged_model(engine, tmp_path: Path) -> None:
     _ask(engine, {"protocol": 1, "job": "status", "request": {"model_folder": str(tmp_path)}})
     problems = _answer(engine)[-1]["result"]["problems"]
     assert any("bad.safetensors is not a model file" in problem for problem in problems)
+
+
+def test_names_are_relative_to_the_folder_that_comes_with_the_request(engine, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "bad.safetensors").write_bytes(b"nothing")
+    request = {"model_folder": "models"}
+    _ask(engine, {"protocol": 1, "job": "status", "request": request, "folder": str(tmp_path)})
+    assert any("bad.safetensors" in problem for problem in _answer(engine)[-1]["result"]["problems"])

@@ -1,8 +1,11 @@
 """The algorithms as Processing sees them: parameters, defaults, outputs, help."""
 
+import os
+import shutil
 from configparser import ConfigParser
 
 import pytest
+from qgis import processing
 from qgis.core import (
     NULL,
     QgsProcessingContext,
@@ -12,7 +15,9 @@ from qgis.core import (
 )
 
 from debris_qgis.about import ICON, version
+from debris_qgis.algorithms.base import EngineAlgorithm
 from debris_qgis.compat import ADVANCED
+from debris_qgis.paths import absolute
 
 from .conftest import ROOT
 
@@ -131,3 +136,47 @@ def test_an_optional_number_may_be_zero(provider, value):
     algorithm, context = provider.algorithm("detect"), QgsProcessingContext()
     assert algorithm.number({"THRESHOLD": value}, "THRESHOLD", context) == 0
     assert algorithm.number({"TILE_OVERLAP": value}, "TILE_OVERLAP", context, whole=True) == 0
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the engine is asked for."""
+    request = {}
+    monkeypatch.setattr(EngineAlgorithm, "run_job", staticmethod(lambda job, values, *_: request.update(values)))
+    return request
+
+
+RELATIVE = {
+    "detect": {"INPUT": "scene.tif", "MODEL": "m.safetensors", "MASK": "a.tif", "PROBABILITY": "b.tif",
+               "DETECTIONS": "c.gpkg", "AREA": "scene.tif"},
+    "prepare": {"INPUT": "scene.tif", "OUTPUT": "a.tif", "QUALITY": "sub/b.tif", "WATER": "scene.tif"},
+    "simulate": {"OUTPUT": "a.tif", "LABELS": "b.tif"},
+    "train": {"MODEL": "a.safetensors", "REPORT": "r.html", "LOG": "l.csv", "START_FROM": "m.safetensors",
+              "RUN_FOLDER": "run", "SOURCE": "marida", "FOLDER": "sub"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(RELATIVE))
+def test_relative_paths_are_those_of_the_callers_folder(name, asked, scene, toy_model, tmp_path, monkeypatch):
+    """As in a terminal: the engine runs in a folder of its own, into which it wrote them."""
+    shutil.copy(toy_model, tmp_path / "m.safetensors")
+    (tmp_path / "sub").mkdir()
+    monkeypatch.chdir(tmp_path)
+    processing.run(f"debris:{name}", RELATIVE[name])
+    meant = {str(tmp_path / value) for value in RELATIVE[name].values() if value != "marida"}
+    assert meant <= {value for value in asked.values() if isinstance(value, str)}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "TEMPORARY_OUTPUT", "/vsizip/a.zip/b.tif", "SENTINEL2_L2A:a.xml:10m:EPSG_32630", 'NETCDF:"a.nc":b', "memory:",
+     "https://example.org/a.tif", "postgres://a", 'GTIFF_DIR:1:a.tif'],
+)  # fmt: skip
+def test_what_is_no_plain_path_stays(name):
+    assert absolute(name) == name
+
+
+def test_plain_paths_become_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert absolute("a.gpkg|layername=x") == f"{tmp_path}{os.sep}a.gpkg|layername=x"
+    assert absolute(str(tmp_path / "../a.tif")) == str(tmp_path / "../a.tif")

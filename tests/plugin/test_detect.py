@@ -374,3 +374,11 @@ def test_what_the_file_says_is_left_to_it(provider, make_raster, water):
 def test_outputs_can_be_described_as_json(detect, scene):
     """qgis_process --json prints results: they must be plain numbers and texts."""
     assert json.loads(json.dumps(detect(scene)))["DETECTION_COUNT"] == 3
+
+
+def test_relative_paths_are_those_of_the_callers_folder(detect, scene, out, monkeypatch):
+    monkeypatch.chdir(out.parent)
+    result = detect(os.path.basename(scene), MASK="out/mask.tif", DETECTIONS="out/detections.gpkg", PROBABILITY=None)
+    assert (result["MASK"], result["DETECTIONS"]) == (str(out / "mask.tif"), str(out / "detections.gpkg"))
+    assert result["DETECTION_COUNT"] == 3
+    assert left(out) == ["detections.gpkg", "detections.qml", "mask.qml", "mask.tif"]

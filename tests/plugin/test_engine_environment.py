@@ -40,6 +40,14 @@ def test_one_that_is_named_but_missing_is_said_and_not_passed_over(places, monke
         find_engine()
 
 
+def test_one_that_is_named_by_a_relative_path_is_that_of_the_current_folder(places, monkeypatch, tmp_path):
+    """It is started in the engine's folder, where the same path would be another."""
+    places["variable"].touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(VARIABLE, "variable/bin/python")
+    assert find_engine().python == places["variable"]
+
+
 def test_where_there_is_none_the_commands_are_given(places):
     with pytest.raises(EngineNotFound) as caught:
         find_engine()

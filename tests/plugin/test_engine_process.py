@@ -53,6 +53,7 @@ def test_request_and_messages(engine, feedback):
     result = process.run("detect", {"input": "a"}, feedback, ["/nowhere/mask.tif"])
     assert result["got"]["job"] == "detect"
     assert result["got"]["protocol"] == 1
+    assert result["got"]["folder"] == os.getcwd()
     assert result["got"]["request"]["input"] == "a"
     assert result["got"]["request"]["job_id"].isalnum()
     assert feedback.progress() == 50

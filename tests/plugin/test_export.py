@@ -29,6 +29,7 @@ from qgis.core import (
 from debris_qgis.results.fields import decide, ensure_fields
 from debris_qgis.results.period import parse
 
+from . import results_data
 from .conftest import RecordingFeedback
 from .results_data import TAGS, clouded, write_raster, write_run
 
@@ -210,6 +211,28 @@ def test_the_stac_item_is_valid_and_carries_labels(decided, out):
     left, right, bottom, top = expected.GetEnvelope()
     assert west < left < right < east
     assert south < bottom < top < north
+
+
+@pytest.mark.parametrize("epsg", [32760, 32701, 3832])
+def test_the_footprint_of_a_scene_across_the_antimeridian_is_cut_there(out, tmp_path, monkeypatch, epsg):
+    """RFC 7946, 3.1.9 and 5.2; as one ring it went around the globe the other way."""
+    monkeypatch.setattr(results_data, "ORIGIN", lonlat(epsg).GetInverse().TransformPoint(179.997, -17.0)[:2])
+    result, _ = export(write_run(tmp_path, epsg=epsg), out)
+    own = json.loads(Path(result["STAC_ITEM"]).read_text(encoding="utf-8"))
+    assert pystac.Item.from_dict({**own, "stac_extensions": []}).validate()
+    left, south, right, north = own["bbox"]
+    assert (left, right) == pytest.approx((179.997, -179.9938), abs=5e-4)
+    assert (south, north) == pytest.approx((-17.009, -17.0), abs=5e-4)
+    assert own["geometry"]["type"] == "MultiPolygon"
+    parts = [np.array(ring) for (ring,) in own["geometry"]["coordinates"]]
+    sides = [(part[:, 0].min(), part[:, 0].max()) for part in parts]
+    assert sides == [(left, 180), (-180, right)]
+    assert all(_turns_left(part) for part in parts)
+
+
+def _turns_left(ring):
+    (x, y), (next_x, next_y) = ring[:-1].T, ring[1:].T
+    return (x * next_y - next_x * y).sum() > 0
 
 
 def test_one_zip_holds_all_with_its_provenance(decided, out, tmp_path):

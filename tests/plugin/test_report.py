@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import re
 import shutil
 import subprocess
@@ -32,6 +33,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QRectF
 
+from debris_qgis.algorithms import report as report_algorithm
 from debris_qgis.results.areas import FLOATING, areas_of
 from debris_qgis.results.fields import decide, ensure_fields
 from debris_qgis.results.provenance import accuracy_of, of_raster
@@ -45,7 +47,7 @@ from debris_qgis.results.sheet import Sheet, height_of
 
 from .conftest import ROOT, data_folder
 from .report_driver import picture_of, report, text_of
-from .results_data import TAGS, clouded, write_run
+from .results_data import NAMES, TAGS, clouded, write_run
 
 NOTE = "Müll am Strand, 海ごみ. " * 12
 
@@ -64,6 +66,30 @@ def test_nothing_is_left_beside_a_scene_named_by_its_path(run, tmp_path):
     report(run, tmp_path, SCENE=scene, MASK=mask)
     assert (tmp_path / "report.pdf").is_file()
     assert sorted(folder.iterdir()) == before
+
+
+def test_nothing_is_left_beside_the_files_of_a_product(tmp_path, out, monkeypatch):
+    """QGIS copies layers while it draws, here for certain, and each copy opens the product's bands and counts them."""
+
+    def copying(words, layers, project):
+        for layer in layers.all():
+            layer.clone()
+        return draw(words, layers, project)
+
+    monkeypatch.setattr(report_algorithm, "draw", copying)
+    run = write_run(tmp_path)
+    product = tmp_path / "product"
+    product.mkdir()
+    for number, name in enumerate(NAMES, 1):
+        gdal.Translate(str(product / f"T30NZM_{name}.tif"), run["SCENE"], bandList=[number])
+    before = sorted(product.iterdir())
+    mask = gdal.Open(run["MASK"], gdal.GA_Update)
+    mask.SetMetadataItem("INPUT", str(product))
+    del mask
+    _, feedback = report(run, out)
+    assert not any("The scene is not at hand" in line for line in feedback.lines)
+    gc.collect()
+    assert sorted(product.iterdir()) == before
 
 
 def test_the_report_says_what_it_must(run, out):

@@ -18,8 +18,11 @@ from qgis.core import (
 )
 
 from debris_qgis.results.areas import areas_of
+from debris_qgis.results.scene_files import is_product
 
+from . import results_data
 from .report_driver import laid_out, picture_of, report, text_of
+from .results_data import write_run
 
 
 def _reprojected(run, epsg):
@@ -117,3 +120,31 @@ def test_detections_that_cannot_be_brought_to_the_map_say_so(run, out, tmp_path)
     ):
         report(run, out, DETECTIONS=wrong)
     assert list(out.iterdir()) == []
+
+
+@pytest.fixture
+def pixels_only(tmp_path, monkeypatch):
+    """A run without a place, as the engine writes it: rows go down from 0."""
+    monkeypatch.setattr(results_data, "ORIGIN", (0.0, 0.0))
+    monkeypatch.setattr(results_data, "PIXEL", 1.0)
+    return write_run(tmp_path, epsg=None)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_scene_that_rasterio_wrote_without_a_place_lies_below_its_results(pixels_only, out, tmp_path, named):
+    """It writes an identity: QGIS draws that upside down, above what was found."""
+    report(pixels_only, out)
+    dataset = gdal.Open(pixels_only["SCENE"], gdal.GA_Update)
+    dataset.SetGeoTransform((0, 1, 0, 0, 0, 1))
+    del dataset
+    assert QgsRasterLayer(pixels_only["SCENE"], "as QGIS has it").extent().yMaximum() == 100
+    assert not is_product(pixels_only["SCENE"])
+    report(pixels_only, tmp_path, **({"SCENE": pixels_only["SCENE"]} if named else {}))
+    assert max(_differing(out, tmp_path)) < 0.002
+
+
+def test_a_close_up_without_a_place_is_60_pixels_wide(pixels_only):
+    """As 10 m pixels would have it; 600 units were the whole raster, as small as a stamp."""
+    _, entries, sheet, project = laid_out(pixels_only)
+    widths = [item.extent().width() for item in sheet.layout.items() if isinstance(item, QgsLayoutItemMap)]
+    assert sum(width == pytest.approx(60, rel=0.03) for width in widths) == len(entries) > 0
