@@ -20,8 +20,6 @@ CARD_KEY = "marine_debris_card"
 PRACTICE = "practice_seed"
 """A tag of practice scenes, in lower case."""
 LARGEST_HEADER = 50_000_000
-OTHERS = "of the same recipe that had not seen them"
-BY_OTHERS = f"(by models {OTHERS})"
 """What cards say of figures on images that the model itself was trained on; tools/thresholds.py writes it."""
 
 
@@ -258,7 +256,7 @@ def accuracy_of(card: Optional[dict], threshold: Optional[float] = None) -> str:
         data = str(metrics.get("data", "its validation data")).split(";")[0]
         sentences.append(f"On {data}: {figures}.")
         if "recall_real" in debris:
-            sentences.append(_found_of_labelled(debris, "it" if BY_OTHERS not in data else f"models {OTHERS}"))
+            sentences.append(_found_of_labelled(debris))
     measured = card.get("threshold")
     if sentences and None not in (threshold, measured) and abs(threshold - measured) > 1e-4:
         sentences.append(
@@ -267,14 +265,14 @@ def accuracy_of(card: Optional[dict], threshold: Optional[float] = None) -> str:
     return " ".join(sentences) or "The model's card states no accuracy."
 
 
-def _found_of_labelled(debris: dict, finder: str) -> str:
+def _found_of_labelled(debris: dict) -> str:
     """How much of what people labelled was found: in pixels where they were counted, since few are soon 100 %."""
     recall, pixels = debris["recall_real"], debris.get("pixels_real")
     share = f"{_rounded(recall):.0%}"
     if pixels:
         found = min(round(recall * pixels), pixels if recall >= 1 else pixels - 1)
         share = f"{found:,} of {pixels:,} pixels ({share})"
-    return f"Of the debris labelled in these images {finder} found {share}."
+    return f"Of the debris labelled in these images it found {share}."
 
 
 def _figure(value: float) -> str:

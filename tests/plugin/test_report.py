@@ -352,12 +352,10 @@ def test_accuracy_is_stated_for_the_threshold_that_was_measured():
     stated = "On practice tiles: precision 0.71, recall 0.68, F1 0.70. Of the debris labelled in these images it found "
     assert accuracy_of(card, 0.69) == accuracy_of(card) == stated + "1,006 of 1,215 pixels (83%)."
     assert "measured at the threshold 0.69; it does not hold at 0.05" in accuracy_of(card, 0.05)
-    # All but one of few is not all, and who found them is said.
+    # All but one of few is not all.
     figures.update(recall_real=0.9953, pixels_real=215, recall=0.996)
-    card["metrics"]["data"] = "images (by models of the same recipe that had not seen them); explained"
-    others = accuracy_of(card)
-    assert "recall 0.99, " in others
-    assert others.endswith("models of the same recipe that had not seen them found 214 of 215 pixels (99%).")
+    assert "recall 0.99, " in accuracy_of(card)
+    assert accuracy_of(card).endswith("it found 214 of 215 pixels (99%).")
     del figures["pixels_real"]
     assert accuracy_of(card).endswith("found 99%.")
     assert accuracy_of({"threshold": 0.69}, 0.05) == "The model's card states no accuracy."
