@@ -35,7 +35,9 @@ def render(results: dict[str, Any]) -> None:
         parts += [_models(results), _classes(results["network"]), _calibration(results["network"])]
     if "practice" in results:
         parts.append(_practice(results["practice"]))
-        if "network" in results:
+        # Sections are measured one by one; those of an older version have no such figures.
+        counted = all("per_100_km2_at_thresholds" in row for row in results["practice"].values())
+        if counted and "at_thresholds" in results.get("network", {}):
             parts.append(_thresholds(results["network"], results["practice"]))
     if "coast" in results:
         parts.append(_coast(results["coast"]))
