@@ -20,7 +20,6 @@ CARD_KEY = "marine_debris_card"
 PRACTICE = "practice_seed"
 """A tag of practice scenes, in lower case."""
 LARGEST_HEADER = 50_000_000
-"""What cards say of figures on images that the model itself was trained on; tools/thresholds.py writes it."""
 
 
 @dataclass(frozen=True)
