@@ -11,12 +11,10 @@ from engine.practice.fields import white
 from engine.practice.spectra import LOWEST
 from engine.tiling import Window
 
-__all__ = ["CLOUD", "LAND", "MIXED", "NO_LABEL", "WEAK", "Canvas", "Patch", "blocks", "observe"]
+__all__ = ["CLOUD", "LAND", "NO_LABEL", "Canvas", "Patch", "blocks", "observe"]
 
 Array = npt.NDArray[np.float32]
-NO_LABEL, CLOUD, LAND, MIXED = 0, 6, 16, 15
-WEAK = 255
-"""Class number of pixels of real images that nobody labelled."""
+NO_LABEL, CLOUD, LAND = 0, 6, 16
 INFRARED, BRIGHT_WATER = 7, 0.05
 """B8, and the reflectance there from which on water hides what floats: sediment-laden water has up to 0.11."""
 WATER_CLASSES = (7, 8, 10, 11, 13, 15)
@@ -43,8 +41,6 @@ class Patch:
     """Whether `spectra` is added to what is there, rather than mixed with it."""
     measured: bool = True
     """Whether its spectra are those of whole labelled pixels, which a 20 m cell takes over, rather than mixed here."""
-    hideable: bool = True
-    """Whether water as bright as the matter itself hides its excess: what floats in it, but no ship."""
 
 
 @dataclass(eq=False)
@@ -74,7 +70,7 @@ class Canvas:
         if not on_land:
             fraction = np.where(self.classes[rows, cols] == LAND, 0, fraction)
         spectra = np.moveaxis(patch.spectra[inside], -1, 0)
-        self.mix(rows, cols, fraction, spectra, patch.classes[inside], patch.excess, patch.measured, patch.hideable)
+        self.mix(rows, cols, fraction, spectra, patch.classes[inside], patch.excess, patch.measured)
 
     def mix(
         self,
@@ -83,30 +79,26 @@ class Canvas:
         fraction: Array,
         spectra: Array,
         classes: npt.NDArray[np.uint8],
-        excess: bool = False,
+        excess: bool | npt.NDArray[np.bool_] = False,
         measured: bool = True,
-        hideable: bool | npt.NDArray[np.bool_] = True,
     ) -> None:
         """Mix `spectra` (11, height, width) into a part of the canvas by `fraction` (height, width).
 
-        Where `excess`, `spectra` is above that of the water there, and is added by `fraction`; bright water hides it
-        where it is `hideable`.
+        Where `excess`, `spectra` is above that of the water there, and is added by `fraction`.
         """
         if self.closed is not None:
             fraction = np.where(self.closed[rows, cols], 0, fraction)
         there = self.reflectance[:, rows, cols]
         # On water as bright as the matter itself nobody would see it, nor label it.
-        hidden = np.bool_(excess) & hideable & (there[INFRARED] > BRIGHT_WATER)
+        hidden = np.broadcast_to(excess, fraction.shape) & (there[INFRARED] > BRIGHT_WATER)
         fraction = np.where(hidden, 0, fraction)
         there += fraction * (spectra - np.where(excess, 0, there))
         np.maximum(there, LOWEST, out=there, where=fraction > 0)
         labels, own = self.classes[rows, cols], self.own[rows, cols]
-        # A rim of water says less than what is there already: a thing's label, or that nobody knows.
-        faint = np.isin(classes, WATER_CLASSES) & ~np.isin(labels, (*WATER_CLASSES, WEAK))
-        taken = (classes > 0) & (fraction > 0) & ~faint
+        taken = (classes > 0) & (fraction > 0)
         labels[taken] = classes[taken]
         labels[~taken & (fraction > 0.08)] = NO_LABEL
-        own[taken] = measured & ~np.isin(classes[taken], WATER_CLASSES)
+        own[taken] = measured
         own[~taken & (fraction > 0.5)] = False
 
 
@@ -133,7 +125,7 @@ def observe(canvas: Canvas, phase: int, key: tuple[int, ...], noise: float) -> N
     # A pixel beside measured matter shares its 20 m cell: too much of a mixture to be called open water by most.
     cells = canvas.own.reshape(window.height // 2, 2, window.width // 2, 2).any(axis=(1, 3))
     beside = cells.repeat(2, axis=0).repeat(2, axis=1) & ~canvas.own
-    water = np.isin(canvas.classes, WATER_CLASSES) & (canvas.classes != MIXED)
+    water = np.isin(canvas.classes, WATER_CLASSES)
     mute = white((*key, 90), window) > 0
     canvas.classes[beside & water & mute] = NO_LABEL
 

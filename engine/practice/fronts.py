@@ -12,14 +12,12 @@ from engine.practice.canvas import INFRARED, LAND, Canvas
 from engine.practice.fields import Field, white
 from engine.practice.optics import LEAST_SEEN, blur_of, spread_light
 from engine.practice.things import FLOATING
-from engine.practice.water import BEYOND, Setting, inland
+from engine.practice.water import BEYOND, Setting
 
 __all__ = ["paint_front"]
 
-LINE_WIDTH, LINE_FILLED = 1.4, 0.7
-"""Pixels that a line along a front is wide, about; and how much of its 20 m cells it fills, as the optics show it."""
-ASHORE = -0.5
-"""Pixels inland from which on a pixel is land in part."""
+LINE_WIDTH = 1.4
+"""Pixels that a line along a front is wide, about."""
 
 
 def paint_front(setting: Setting, canvas: Canvas, front: npt.NDArray[np.float32], kinds: Sequence[str]) -> None:
@@ -36,15 +34,12 @@ def paint_front(setting: Setting, canvas: Canvas, front: npt.NDArray[np.float32]
     kind, number, _ = choices[rng.choice(len(choices), p=[share for *_, share in choices])]
     beads = Field.fractal((setting.seed, 61), float(rng.choice([8, 20])), 2, 0.8).at(outer)
     line = (np.abs(front) < rng.uniform(0.5, 0.9)) & (beads > rng.uniform(-0.6, 1))
-    shore = inland(setting, outer)
-    if shore is not None:
-        line &= shore < ASHORE
     dense, thin, blur = line & (beads > rng.uniform(0.6, 1.8)), rng.uniform(0.1, 0.5), blur_of(rng)
     if not line.any():
         return
     excess = np.zeros((11, *line.shape), dtype=np.float32)
     chance = ndtr(white((setting.seed, 62), outer)[line])
-    excess[:, line] = setting.conditions.draw_floating(rng, kind, number, chance, LINE_FILLED).T
+    excess[:, line] = setting.conditions.draw_floating(rng, kind, number, chance).T
     excess *= np.where(dense, 1, thin).astype(np.float32)
     inner = (slice(BEYOND, -BEYOND),) * 2
     # A line is a pixel or two wide: as much brighter as its light is spread, so that it stays as bright as it was.

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from engine.practice.canvas import INFRARED, Canvas
 from engine.practice.fields import white
-from engine.practice.optics import LEAST_SEEN, blur_of, filled, gain_of, spread_light
+from engine.practice.optics import LEAST_SEEN, blur_of, spread_light
 from engine.practice.spectra import spread
 from engine.practice.things import FLOATING
 from engine.practice.water import Setting
@@ -31,8 +31,6 @@ INGREDIENT_OF = {
     9: "foam",
     12: "waves",
 }
-STANDING_OUT = (5, 6, 14)
-"""Classes that no water hides."""
 OWN_LIGHT = 0.6
 """Share of a labelled pixel's light in B8 that its own class gives, at least."""
 
@@ -53,36 +51,27 @@ def paint_mosaic(setting: Setting, canvas: Canvas) -> None:
     # Some stones are thinned to single pixels, as the smallest debris is.
     if rng.random() < 0.5:
         stones[white((setting.seed, 66), window) < rng.uniform(-0.5, 1)] = 0
-    blur, total = blur_of(rng), np.zeros_like(canvas.reflectance)
-    own, floating = np.zeros((2, *stones.shape), dtype=np.float32)
+    blur, total, own = blur_of(rng), np.zeros_like(canvas.reflectance), np.zeros(stones.shape, dtype=np.float32)
     for number in usable:
         here = stones == number
         if here.any():
             excess = np.zeros_like(total)
-            excess[:, here] = _excess(
-                setting, rng, number, int(here.sum()), filled(here.astype(np.float32), here, blur)
-            ).T
+            excess[:, here] = _excess(setting, rng, number, int(here.sum())).T
             light = spread_light(excess, blur)
-            light *= gain_of(excess[INFRARED, here], light[INFRARED, here])
             total += light
             own = np.where(here, np.abs(light[INFRARED]), own)
-            if number not in STANDING_OUT:
-                floating += np.abs(light[INFRARED])
     # Beside a stone of another class most of a pixel's light may be that one's.
     labels = np.where(own > OWN_LIGHT * np.abs(total[INFRARED]), stones, 0).astype(np.uint8)
     seen = (stones > 0) | (np.abs(total[INFRARED]) > LEAST_SEEN)
-    hideable = floating >= 0.5 * np.abs(total[INFRARED])
-    canvas.mix(slice(None), slice(None), seen.astype(np.float32), total, labels, excess=True, hideable=hideable)
+    canvas.mix(slice(None), slice(None), seen.astype(np.float32), total, labels, excess=True)
 
 
-def _excess(
-    setting: Setting, rng: np.random.Generator, number: int, count: int, fill: float
-) -> npt.NDArray[np.float32]:
-    """Excess over water (count, 11) of pixels of a class that fill so much of their 20 m cells."""
+def _excess(setting: Setting, rng: np.random.Generator, number: int, count: int) -> npt.NDArray[np.float32]:
+    """Excess over water (count, 11) of pixels of a class."""
     ingredient = INGREDIENT_OF.get(number, "")
     if ingredient in FLOATING:
         kinds = [kind for kind, of, _ in FLOATING[ingredient] if of == number]
         shares = np.array([share for _, of, share in FLOATING[ingredient] if of == number])
         kind = str(rng.choice(kinds, p=shares / shares.sum()))
-        return setting.conditions.draw_floating(rng, kind, number, rng.random(count), fill)
+        return setting.conditions.draw_floating(rng, kind, number, rng.random(count))
     return setting.conditions.draw(rng, number, spread(rng, count)) - setting.conditions.water

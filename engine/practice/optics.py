@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from engine.practice.canvas import INFRARED, Patch
 
-__all__ = ["DELAY", "LEAST_SEEN", "PIXEL_METRES", "blur_of", "filled", "gain_of", "soften", "spread_light"]
+__all__ = ["DELAY", "LEAST_SEEN", "PIXEL_METRES", "blur_of", "soften", "spread_light"]
 
 PIXEL_METRES = 10
 DELAY = np.array([2.314, 0, 0.527, 1.005, 1.269, 1.525, 1.79, 0.264, 2.055, 1.468, 2.085], dtype=np.float32)
@@ -34,40 +34,18 @@ def spread_light(excess: npt.NDArray[np.float32], blur: float) -> npt.NDArray[np
     return np.asarray(ndimage.gaussian_filter(excess, (0, blur, blur), truncate=3), dtype=np.float32)
 
 
-def gain_of(before: npt.NDArray[np.float32], after: npt.NDArray[np.float32]) -> float:
-    """How much brighter things must be for pixels to be as bright `after` their light was spread as `before`."""
-    sharp, soft = float(before.sum()), float(after.sum())
-    return float(np.clip(sharp / soft, 1, MOST_GAIN)) if soft > 0 else 1.0
-
-
-def filled(cover: npt.NDArray[np.float32], own: npt.NDArray[np.bool_], blur: float) -> float:
-    """How much of their 20 m cells the pixels `own` fill, of what would make the cells as bright as they are.
-
-    About 0.35 for a single pixel, 1 for a wide mat: so much weaker are 20 m bands than they would be of a mat.
-
-    Args:
-        cover: (height, width), how much of a pixel is covered.
-        own: (height, width), the pixels that are asked about.
-        blur: deviation of the point spread in pixels.
-    """
-    if not own.any():
-        return 1.0
-    soft = spread_light(np.pad(cover, MARGIN)[None], blur)[0]
-    # The mean of the four cells of 2 x 2 pixels that a pixel may be in.
-    cells = ndimage.convolve(soft, np.outer([1, 2, 1], [1, 2, 1]) / 16, mode="constant")
-    inner = (slice(MARGIN, -MARGIN),) * 2
-    return float(np.clip(cells[inner][own].sum() / soft[inner][own].sum(), 0.25, 1))
-
-
-def soften(patch: Patch, blur: float) -> Patch:
+def soften(rng: np.random.Generator, patch: Patch) -> Patch:
     """A patch of excess over water as the optics show it: neighbours share their light, and labelled pixels stay as
     bright as they were on average, since their spectra are those of pixels that were seen so."""
     wide = [(MARGIN, MARGIN)] * 2
     cover, classes = np.pad(patch.fraction, wide), np.pad(patch.classes, wide)
     excess = np.pad(patch.spectra, [*wide, (0, 0)]) * cover[..., None]
+    blur = blur_of(rng)
     soft = np.moveaxis(spread_light(np.moveaxis(excess, -1, 0), blur), 0, -1)
     own = classes > 0
-    soft = (soft * gain_of(excess[own, INFRARED], soft[own, INFRARED])).astype(np.float32)
+    before, after = float(excess[own, INFRARED].sum()), float(soft[own, INFRARED].sum())
+    gain = np.clip(before / after, 1, MOST_GAIN) if own.any() and after > 0 else 1.0
+    soft = (soft * gain).astype(np.float32)
     seen = (cover > 0) | (np.abs(soft[..., INFRARED]) > LEAST * np.abs(soft[..., INFRARED]).max())
     return Patch(
         patch.row - MARGIN, patch.col - MARGIN, seen.astype(np.float32), soft, classes, excess=True,

@@ -17,27 +17,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = [
-    "GROUPS",
-    "LAND_SPECTRA",
-    "Conditions",
-    "choose_conditions",
-    "pool",
-    "signature_scenes",
-    "spread",
-]
+__all__ = ["GROUPS", "LAND_SPECTRA", "Conditions", "choose_conditions", "pool", "signature_scenes", "spread"]
 
 Array = npt.NDArray[np.float32]
 HERE = Path(__file__).parent
 POOL_SIZE = 6000
 LOWEST = 0.0003
 EXCESS_RANGE = (-0.03, 0.7)
-ALIKE, WHOLE = 0.01, 0.85
-"""Excess from which on matter is compared by ratios, not by differences; and the share of a mixture's pixels that are
-weaker in 20 m bands, compared with B8, than matter that fills its 20 m cell."""
-COARSE, FILLING = [4, 5, 6, 8], 0.2
-"""Which of the 20 m bands (red edge and narrow near infrared); and the deviation of the logarithm of that ratio among
-groups that fill their cells alike."""
+ALIKE = 0.01
+"""Excess from which on matter is compared by ratios rather than by differences."""
 
 # Reflectance in the order of MARIDA's bands, rounded after the ECOSTRESS spectral library (Meerdink et al. 2019,
 # doi 10.1016/j.rse.2019.05.015): quartz sand dry and wet, broadleaf canopy, mangrove, concrete and roofs, bare soil,
@@ -120,26 +108,26 @@ class Conditions:
     seed: int
     water: Array
     """Mean reflectance of its clear water, (11,)."""
-    scenes: tuple[str, ...] | None = None
-    """Real scenes that classes may be borrowed from; all where None, or where none of them holds the class."""
 
     def has(self, number: int) -> bool:
         """Whether the real scene holds the class."""
         return number in _signatures()[self.scene]
 
-    def signature(self, number: int, of: str | None = None) -> tuple[Array, Array]:
-        """Mean and deviation, each (11,), of a class as it looks in this scene, or as in the scene `of` in this light.
+    def signature(self, number: int) -> tuple[Array, Array]:
+        """Mean and deviation, each (11,), of a class as it looks in this scene.
 
-        It is the excess over its scene's water that is kept, since water here may be off it, or that of an image. A
-        class that the scene does not hold is borrowed from one that does.
+        A class that the scene does not hold is borrowed from one that does, as its excess over that scene's water.
         """
         rng = np.random.default_rng([self.seed, 71, number])
         known = _signatures()
-        scene = known[of or self.scene]
-        if number not in scene:
-            scene = known[self.elsewhere(rng, number)]
-        mean, std = scene[number]
-        excess = mean - (scene[7][0] if 7 in scene else self.water)
+        here = known[self.scene].get(number)
+        if here is not None:
+            mean, std = here
+        else:
+            other = known[str(rng.choice(_scenes_with()[number]))]
+            base = other[7][0] if 7 in other else self.water
+            mean, std = self.water + other[number][0] - base, other[number][1]
+        excess = mean - self.water
         if number != 7:
             # A signature of few pixels says little about the next ship or cloud: let its strength vary.
             excess = excess * np.float32(np.exp(rng.normal(0, 0.12)))
@@ -147,17 +135,12 @@ class Conditions:
         deviation = 0.3 * np.abs(excess) + 0.0006 if std is None else np.maximum(std, least)
         return np.maximum(self.water + excess, LOWEST).astype(np.float32), deviation.astype(np.float32)
 
-    def elsewhere(self, rng: np.random.Generator, number: int) -> str:
-        """A scene that holds the class: what sails, for one, is no part of the scene that it is in."""
-        names = _scenes_with()[number]
-        return str(rng.choice([name for name in names if self.scenes is None or name in self.scenes] or names))
-
-    def draw(self, rng: np.random.Generator, number: int, normal: Array, of: str | None = None) -> Array:
-        """Pixels (count, 11) of a class, from standard normal numbers of the same shape; `of` as in `signature`.
+    def draw(self, rng: np.random.Generator, number: int, normal: Array) -> Array:
+        """Pixels (count, 11) of a class, from standard normal numbers of the same shape.
 
         Bright things on water are skewed: their excess over water is log-normal of the measured mean and deviation.
         """
-        mean, std = self.signature(number, of)
+        mean, std = self.signature(number)
         excess = mean - self.water
         ratio = std / np.maximum(np.abs(excess), 1e-4)
         sigma = np.sqrt(np.log1p(np.minimum(ratio, 3) ** 2))
@@ -167,12 +150,7 @@ class Conditions:
         return np.asarray(np.maximum(drawn, LOWEST), dtype=np.float32)
 
     def draw_floating(
-        self,
-        rng: np.random.Generator,
-        kind: str,
-        number: int,
-        chance: npt.NDArray[np.floating],
-        filled: float | None = None,
+        self, rng: np.random.Generator, kind: str, number: int, chance: npt.NDArray[np.floating]
     ) -> Array:
         """Excess over water (count, 11) of floating matter from its mixture, most often such as this scene's own.
 
@@ -181,37 +159,21 @@ class Conditions:
             kind: the mixture.
             number: the class.
             chance: (count,), even random numbers from 0 to 1, one a pixel.
-            filled: how much of their 20 m cells the pixels fill, as `engine.practice.optics.filled` says: what is small
-                is weaker in 20 m bands, and most often fainter; of any size where None.
         """
         spectra, here = pool(kind), _signatures()[self.scene]
-        fitting = np.ones(len(spectra)) if filled is None else _fitting(kind, filled)
         signature = here.get(number)
         if signature is None or 7 not in here or rng.random() < 0.35:
             # Matter of one place is alike: draw around one pixel of the pool, so that a patch has one character.
-            centre = spectra[rng.choice(len(spectra), p=fitting / fitting.sum())]
+            centre = spectra[rng.integers(len(spectra))]
             distance = np.abs(np.arcsinh(spectra[:, 1:9] / ALIKE) - np.arcsinh(centre[1:9] / ALIKE)).mean(axis=1)
             likely = np.exp(-((distance / rng.choice([0.15, 0.3, 0.8])) ** 2))
         else:
             mean, std = signature[0] - here[7][0], signature[1]
             width = np.maximum(np.zeros(11) if std is None else std, 0.25 * np.abs(mean) + 0.002)
             likely = np.exp(-0.5 * (((spectra - mean) / width) ** 2).mean(axis=1) * 3)
-        likely = (likely.astype(np.float64) + 1e-9) * fitting
+        likely = likely.astype(np.float64) + 1e-9
         place = np.searchsorted(np.cumsum(likely / likely.sum()), chance)
         return np.asarray(spectra[place.clip(0, len(spectra) - 1)])
-
-
-@lru_cache(maxsize=16)
-def _coarseness(kind: str) -> npt.NDArray[np.float64]:
-    """Logarithm (POOL_SIZE,) of a pool's 20 m bands (B5, B6, B7, B8A) over B8, 0 for matter that fills its cell."""
-    spectra = pool(kind).astype(np.float64)
-    ratio = np.log(np.maximum(spectra[:, COARSE].mean(axis=1), LOWEST) / np.maximum(spectra[:, 7], 0.003))
-    return np.asarray(ratio - np.quantile(ratio, WHOLE))
-
-
-def _fitting(kind: str, filled: float) -> npt.NDArray[np.float64]:
-    """How well a pool's spectra fit matter that fills so much of its cells, (POOL_SIZE,)."""
-    return np.asarray(np.exp(-0.5 * ((_coarseness(kind) - np.log(filled)) / FILLING) ** 2) + 1e-6)
 
 
 def choose_conditions(seed: int, scenes: tuple[str, ...] | None = None) -> Conditions:
@@ -221,8 +183,7 @@ def choose_conditions(seed: int, scenes: tuple[str, ...] | None = None) -> Condi
     name = str(rng.choice([n for n in names if 7 in _signatures()[n]]))
     mean, _ = _signatures()[name][7]
     gain = np.exp(rng.normal(0, 0.08) + rng.normal(0, 0.04, 11))
-    water = np.maximum(mean * gain + rng.normal(0, 0.0008), LOWEST).astype(np.float32)
-    return Conditions(name, seed, water, scenes)
+    return Conditions(name, seed, np.maximum(mean * gain + rng.normal(0, 0.0008), LOWEST).astype(np.float32))
 
 
 def signature_scenes() -> list[str]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from engine.practice.canvas import INFRARED, MIXED, Patch
+from engine.practice.canvas import Patch
 from engine.practice.fields import Field
-from engine.practice.optics import blur_of, filled, soften
+from engine.practice.optics import soften
 from engine.practice.spectra import Conditions, spread
 from engine.practice.vessels import REACH, ship
 from engine.tiling import Window
@@ -21,11 +20,7 @@ Array = npt.NDArray[np.float32]
 Rng = np.random.Generator
 FORMS = {"single": 0.2, "pair": 0.12, "filament": 0.34, "windrow": 0.08, "blob": 0.14, "scattered": 0.12}
 """Shapes of floating matter, and how often each is drawn."""
-DEBRIS, FOAM, WAVES = 1, 9, 12
-FRINGE, FRINGED = (0.03, 0.4), 0.5
-"""Excess in B8 of what is labelled as mixed water, in parts of that of debris in the same scene (0.11, 0.22, 0.47: the
-10, 50 and 90 percentiles of 28 scenes; single pixels of MARIDA's labels are fainter, so it starts lower); and how many
-groups of debris have it around them."""
+FOAM, WAVES = 9, 12
 
 FLOATING: dict[str, tuple[tuple[str, int, float], ...]] = {
     "debris": (("debris", 1, 0.96), ("plastic", 1, 0.04)),
@@ -117,26 +112,15 @@ def matter(rng: Rng, conditions: Conditions, ingredient: str) -> Patch:
     dense = present & (padded >= np.quantile(padded[present], rng.uniform(0.0, 0.85)))
     kinds = FLOATING[ingredient]
     kind, number, _ = kinds[rng.choice(len(kinds), p=[share for *_, share in kinds])]
-    fraction = np.where(present, np.clip(padded / padded.max(), 0, 1) * rng.uniform(0.1, 0.55), 0)
-    fraction = np.where(dense, 1, fraction).astype(np.float32)
-    blur = blur_of(rng)
-    chance = rng.random(int(present.sum()))
-    spectra = conditions.draw_floating(rng, kind, number, chance, filled(fraction, dense, blur))
+    spectra = conditions.draw_floating(rng, kind, number, rng.random(int(present.sum())))
     placed = np.zeros((*padded.shape, 11), dtype=np.float32)
     placed[present] = _ranked(rng, spectra, padded[present])
+    fraction = np.where(present, np.clip(padded / padded.max(), 0, 1) * rng.uniform(0.1, 0.55), 0)
+    fraction = np.where(dense, 1, fraction).astype(np.float32)
     _halo(rng, fraction, placed, present)
     middle = [-(side // 2) for side in padded.shape]
     classes = np.where(dense, number, 0).astype(np.uint8)
-    patch = soften(Patch(middle[0], middle[1], fraction, placed, classes, excess=True), blur)
-    return _fringed(patch) if number == DEBRIS and rng.random() < FRINGED else patch
-
-
-def _fringed(patch: Patch) -> Patch:
-    """The patch, its faint rim labelled as mixed water."""
-    light = patch.spectra[..., INFRARED] * patch.fraction
-    share = light / light[patch.classes > 0].mean()
-    rim = (patch.classes == 0) & (share > FRINGE[0]) & (share < FRINGE[1])
-    return replace(patch, classes=np.where(rim, MIXED, patch.classes).astype(np.uint8))
+    return soften(rng, Patch(middle[0], middle[1], fraction, placed, classes, excess=True))
 
 
 def _ranked(rng: Rng, spectra: Array, strength: Array) -> Array:
@@ -187,7 +171,7 @@ def _lather(rng: Rng, conditions: Conditions, strength: Array, number: int) -> P
     spectra[strength > 0] -= conditions.water
     fraction = np.where(dense, 1, 0.5 * relative).astype(np.float32)
     classes = np.where(dense, number, 0).astype(np.uint8)
-    return soften(Patch(-(height // 2), -(width // 2), fraction, spectra, classes, excess=True), blur_of(rng))
+    return soften(rng, Patch(-(height // 2), -(width // 2), fraction, spectra, classes, excess=True))
 
 
 Maker = Callable[[Rng, Conditions], Patch]

@@ -46,9 +46,7 @@ def ship(rng: Rng, conditions: Conditions) -> Patch:
         excess += (foam * (1 - np.minimum(cover, 1)))[..., None] * lather / FULL
         classes[(classes == 0) & (foam > 0.4 * max(foam.max(), 0.5))] = WAKE
         touched |= foam > 0.02
-    return Patch(
-        -half, -half, touched.astype(np.float32), excess, classes, excess=True, measured=False, hideable=False,
-    )  # fmt: skip
+    return Patch(-half, -half, touched.astype(np.float32), excess, classes, excess=True, measured=False)
 
 
 def _hull(
@@ -56,9 +54,7 @@ def _hull(
 ) -> tuple[Array, Array]:
     """Excess (side, side, 11) of a hull with its superstructure, and its cover (side, side) in the 10 m bands."""
     length, beam = size
-    # Not that of the scene alone: ships of 19-9-18_16PCC, whose images are painted on, are boats as faint as debris.
-    port = conditions.elsewhere(rng, SHIP)
-    deck, house = (conditions.draw(rng, SHIP, _common(rng), port)[0] - conditions.water for _ in range(2))
+    deck, house = (conditions.draw(rng, SHIP, _common(rng))[0] - conditions.water for _ in range(2))
     astern, share = rng.random() < 0.8, rng.uniform(0.1, 0.3)
     shade = ndimage.gaussian_filter1d(rng.standard_normal(64), 4, mode="wrap")
     shade = np.exp(rng.uniform(0, 0.5) * shade / shade.std())

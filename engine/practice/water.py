@@ -10,19 +10,10 @@ import numpy.typing as npt
 from engine.practice.canvas import CLOUD, LAND, NO_LABEL, Canvas
 from engine.practice.fields import Field, white
 from engine.practice.glint import glint
-from engine.practice.spectra import (
-    DRY_SAND,
-    GROUPS,
-    LAND_SPECTRA,
-    LOWEST,
-    VEGETATION,
-    WET_SAND,
-    Conditions,
-    spread,
-)
+from engine.practice.spectra import DRY_SAND, GROUPS, LAND_SPECTRA, VEGETATION, WET_SAND, Conditions, spread
 from engine.tiling import Window
 
-__all__ = ["BEYOND", "Setting", "clouds_and_shadow", "coast", "haze", "inland", "water"]
+__all__ = ["BEYOND", "Setting", "clouds_and_shadow", "coast", "haze", "water"]
 
 Array = npt.NDArray[np.float32]
 TURBID = (8, 10, 11, 15)
@@ -30,9 +21,8 @@ WAVES, FOAM, SHADOW = 12, 9, 13
 COAST_SHARE = 0.3
 BEYOND = 4
 """Pixels around a window from which the optics bring light into it."""
-BETWEEN, WITHIN, WITHIN_TURBID = 0.6, (0.06, 0.6), (0.3, 1.2)
-"""How much of a class's deviation lies between the tiles of a scene, and within one: in plumes more than at sea (of
-sediment-laden water of the patches three quarters of it lie within 96 pixels, of turbid water a quarter to all)."""
+BETWEEN, WITHIN = 0.6, (0.06, 0.6)
+"""How much of a class's deviation lies between the tiles of a scene, and within one."""
 # Thin haze and aerosol, brighter in blue: an Angstrom exponent near 1.
 HAZE = np.array([1.0, 0.95, 0.85, 0.75, 0.72, 0.7, 0.67, 0.64, 0.62, 0.4, 0.3], dtype=np.float32)
 
@@ -73,8 +63,9 @@ def water(setting: Setting, window: Window) -> tuple[Canvas, Array | None]:
     texture = _tinted(setting, window, 10, float(rng.choice([24, 64, 160])), 6)
     # A signature's deviation is that over a scene's many places: most of it lies between them, little within a tile.
     calm, place = float(np.exp(rng.uniform(*np.log(WITHIN)))), BETWEEN * spread(rng, 1)[0]
+    texture = place[:, None, None] + calm * texture
     mean, std = conditions.signature(7)
-    reflectance = mean[:, None, None] + std[:, None, None] * (place[:, None, None] + calm * texture)
+    reflectance = mean[:, None, None] + std[:, None, None] * texture
     classes = np.full((window.height, window.width), 7, dtype=np.uint8)
     front = None
     kinds = [number for number in TURBID if conditions.has(number) or rng.random() < 0.12]
@@ -86,40 +77,34 @@ def water(setting: Setting, window: Window) -> tuple[Canvas, Array | None]:
         value = wider[BEYOND + 1 : -BEYOND - 1, BEYOND + 1 : -BEYOND - 1]
         share = 1 / (1 + np.exp(-np.clip((value - level) / softness, -30, 30)))
         there, deviation = conditions.signature(number)
-        uneven = float(np.exp(rng.uniform(*np.log(WITHIN_TURBID))))
-        other = there[:, None, None] + deviation[:, None, None] * (place[:, None, None] + uneven * texture)
-        other = np.maximum(other, LOWEST)
+        other = there[:, None, None] + deviation[:, None, None] * texture
         reflectance = reflectance + share * (other - reflectance)
         classes[share > 0.5] = number
         slope = np.hypot(*np.gradient(wider))
         front = ((wider - level) / np.maximum(slope, 1e-4))[1:-1, 1:-1].astype(np.float32)
     if setting.has("waves"):
-        reflectance = reflectance + glint(setting.seed, window, setting.rng(13))
+        reflectance = reflectance + glint(setting.seed, window, rng)
     own = np.zeros(classes.shape, dtype=bool)
     return Canvas(window, np.maximum(reflectance, 0).astype(np.float32), classes, own), front
 
 
-def inland(setting: Setting, window: Window) -> Array | None:
-    """Distance inland (height, width) in pixels, below 0 at sea; None in scenes without land."""
-    rng = setting.rng(2)
+def coast(setting: Setting, canvas: Canvas) -> None:
+    """Land with a beach, surf along it, and waves that break before it."""
+    rng, window = setting.rng(2), canvas.window
     if not setting.has("coast") or rng.random() > COAST_SHARE:
-        return None
+        return
     angle = rng.uniform(0, 2 * np.pi)
     reach = rng.uniform(-0.45, 0.35) * min(setting.height, setting.width, 1500)
     rows = (window.row + np.arange(window.height) - setting.height / 2)[:, None]
     cols = (window.col + np.arange(window.width) - setting.width / 2)[None, :]
     wild = rng.uniform(2, 25)
-    distance = rows * np.sin(angle) + cols * np.cos(angle) + reach
-    return np.asarray(distance + wild * Field.fractal((setting.seed, 30), 90, 4, 0.5).at(window), dtype=np.float32)
-
-
-def coast(setting: Setting, canvas: Canvas) -> None:
-    """Land with a beach, surf along it, and waves that break before it."""
-    rng, window, shore = setting.rng(14), canvas.window, inland(setting, canvas.window)
-    if shore is None or shore.max() < -60:
+    inland = rows * np.sin(angle) + cols * np.cos(angle) + reach
+    inland = inland + wild * Field.fractal((setting.seed, 30), 90, 4, 0.5).at(window)
+    land = inland > 0
+    if not land.any() and inland.max() < -60:
         return
     everywhere = (slice(None), slice(None))
-    _surf(setting, canvas, shore, rng)
+    _surf(setting, canvas, inland, rng)
     kind = Field.fractal((setting.seed, 31), 50, 4, 0.7).at(window)
     grain = np.exp(
         0.18 * white((setting.seed, 32), window) + 0.15 * Field.fractal((setting.seed, 33), 16, 4).at(window)
@@ -127,23 +112,23 @@ def coast(setting: Setting, canvas: Canvas) -> None:
     inner = rng.choice(len(LAND_SPECTRA), 3, p=[0.08, 0.02, 0.35, 0.1, 0.2, 0.2, 0.05])
     choice = np.select([kind < -0.4, kind < 0.6], [inner[0], inner[1]], inner[2])
     beach = float(rng.choice([0, 1.5, 4, 8]))
-    choice = np.where(shore < beach * 1.5, DRY_SAND if rng.random() < 0.7 else VEGETATION, choice)
-    choice = np.where(shore < beach * 0.5, WET_SAND, choice)
+    choice = np.where(inland < beach * 1.5, DRY_SAND if rng.random() < 0.7 else VEGETATION, choice)
+    choice = np.where(inland < beach * 0.5, WET_SAND, choice)
     bright = np.exp(rng.normal(0, 0.25)) * grain
     spectra = np.moveaxis(LAND_SPECTRA[choice], -1, 0) * bright + 0.3 * setting.conditions.water[:, None, None]
-    share = np.clip(shore + 0.5, 0, 1).astype(np.float32)
+    share = np.clip(inland + 0.5, 0, 1).astype(np.float32)
     classes = np.where(share > 0.6, LAND, NO_LABEL).astype(np.uint8)
     canvas.mix(*everywhere, share, spectra.astype(np.float32), classes)
     canvas.own[...] = False
 
 
-def _surf(setting: Setting, canvas: Canvas, shore: Array, rng: np.random.Generator) -> None:
+def _surf(setting: Setting, canvas: Canvas, inland: Array, rng: np.random.Generator) -> None:
     """White water where waves break, in broken lines along the shore: of foam's spectrum, but no floating matter."""
     window = canvas.window
     width = float(rng.choice([2, 5, 12]))
     breaking = Field.fractal((setting.seed, 34), 10, 2, 0.7).at(window)
-    lines = np.cos(2 * np.pi * shore / rng.uniform(3, 8)) + breaking
-    foam = np.clip((lines - rng.uniform(0.3, 1.6)) * 0.8, 0, 1) * (shore < 0) * (shore > -width)
+    lines = np.cos(2 * np.pi * inland / rng.uniform(3, 8)) + breaking
+    foam = np.clip((lines - rng.uniform(0.3, 1.6)) * 0.8, 0, 1) * (inland < 0) * (inland > -width)
     if not setting.has("foam") or not setting.has("waves") or not foam.any():
         return
     grain = np.stack([white((setting.seed, 35, number), window) for number in range(GROUPS.max() + 2)], axis=-1)

@@ -22,7 +22,7 @@ from scipy import ndimage
 from engine.bands import MARIDA_ORDER
 from engine.errors import DataError
 from engine.marida import patch_names, read_patch, scene_of
-from engine.practice.canvas import WEAK, Canvas, blocks
+from engine.practice.canvas import Canvas, blocks
 from engine.practice.scene import PracticeScene, SceneOptions, Tile
 from engine.practice.spectra import Conditions, signature_scenes
 from engine.tiling import Window
@@ -32,6 +32,8 @@ __all__ = ["EDGE", "FOLDS", "WEAK", "TextureTiles", "corner_around", "fold_of", 
 
 log = logging.getLogger(__name__)
 
+WEAK = 255
+"""Class number of pixels of real images that nobody labelled."""
 EDGE = 253
 """Class number of pixels without label beside land or cloud, which are neither debris nor other floating matter."""
 NEAR = 4
@@ -172,10 +174,10 @@ def paint_things(
         (height, width): the pixels that were changed.
     """
     water = _water(canvas.reflectance)
-    own, names = scene.removeprefix("S2_"), options.signature_scenes or tuple(signature_scenes())
-    name = own if own in names and rng.random() < 0.6 else str(rng.choice(names))
+    own = scene.removeprefix("S2_")
+    name = own if own in signature_scenes() and rng.random() < 0.6 else str(rng.choice(signature_scenes()))
     things = PracticeScene(seed, canvas.window.height, canvas.window.width, options)
-    things.setting = replace(things.setting, conditions=Conditions(name, seed % 1_000_003, water, names))
+    things.setting = replace(things.setting, conditions=Conditions(name, seed % 1_000_003, water))
     before = canvas.reflectance.copy()
     canvas.closed = before[INFRARED] > BRIGHT
     for thing in things.things(canvas.window):

@@ -79,7 +79,9 @@ def test_softened_matter_spills_over_and_stays_as_bright_where_it_is_labelled():
     cover, spectra = np.zeros((5, 9), dtype=np.float32), np.zeros((5, 9, 11), dtype=np.float32)
     cover[2, 2:7], spectra[2, 2:7] = 1, 0.05
     spectra[2, 4] = 0.11
-    patch = soften(Patch(-2, -4, cover, spectra, np.where(cover > 0, 1, 0).astype(np.uint8), excess=True), 0.55)
+    patch = soften(
+        np.random.default_rng(0), Patch(-2, -4, cover, spectra, np.where(cover > 0, 1, 0).astype(np.uint8), excess=True)
+    )
     assert (patch.row, patch.col) == (-2 - MARGIN, -4 - MARGIN)
     own = patch.classes == 1
     assert own.sum() == 5
@@ -93,7 +95,7 @@ def test_softened_matter_spills_over_and_stays_as_bright_where_it_is_labelled():
 
 def test_a_single_faint_point_is_not_blown_up():
     cover, spectra = np.ones((1, 1), dtype=np.float32), np.full((1, 1, 11), 0.02, dtype=np.float32)
-    patch = soften(Patch(0, 0, cover, spectra, np.ones((1, 1), np.uint8), excess=True), 0.6)
+    patch = soften(np.random.default_rng(1), Patch(0, 0, cover, spectra, np.ones((1, 1), np.uint8), excess=True))
     assert patch.spectra[patch.classes == 1, B8] == pytest.approx(0.02, rel=1e-3)
     assert patch.spectra[..., B8].max() == pytest.approx(0.02, rel=1e-3)
 
@@ -142,7 +144,7 @@ def test_a_faint_stone_beside_a_bright_one_keeps_no_label(monkeypatch: pytest.Mo
     """Cloud beside debris: what the optics bring over from the cloud outshines the debris at its edge."""
     bright = {1: 0.01, 6: 0.4}
     monkeypatch.setattr(
-        mosaic, "_excess", lambda _s, _r, number, count, _f: np.full((count, 11), bright[number], dtype=np.float32)
+        mosaic, "_excess", lambda _s, _r, number, count: np.full((count, 11), bright[number], dtype=np.float32)
     )
     monkeypatch.setattr(mosaic, "STONES", {1: 0.5, 6: 0.5})
     monkeypatch.setattr(mosaic, "blur_of", lambda _: 0.7)
