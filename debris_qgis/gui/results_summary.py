@@ -7,7 +7,7 @@ import numpy as np
 from qgis.PyQt.QtCore import QCoreApplication
 from qgis.PyQt.QtWidgets import QDialog, QDialogButtonBox, QDoubleSpinBox, QGridLayout, QLabel, QSpinBox, QVBoxLayout
 
-from ..results.areas import FLOATING, NOTHING_OBSERVED, Areas
+from ..results.areas import FLOATING, NOTHING_OBSERVED, OBSERVED, Areas, percent
 from ..results.fields import REJECTED
 from ..results.probability_index import ProbabilityIndex
 from ..results.readme import square_km
@@ -89,7 +89,7 @@ def summary(
         lines.append(tr("What was observed is not known: the mask is not in the project.") if run.mask is None else "…")
     else:
         if seen:
-            lines.append(tr("Observed: {} ({:.0%})").format(square_km(areas.observed), areas.share(0, 1, 2)))
+            lines.append(tr("Observed: {} ({})").format(square_km(areas.observed), percent(areas.share(*OBSERVED))))
         else:
             lines.append(tr(NOTHING_OBSERVED))
         missed = [f"{tr(reason)} {square_km(area)}" for reason, area in areas.not_observed.items()]

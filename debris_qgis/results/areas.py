@@ -63,6 +63,13 @@ class Areas:
         return {text: self.of(value) for value, text in REASONS.items() if self.pixels.get(value)}
 
 
+def percent(share: float, digits: int = 0) -> str:
+    """A share, 0 to 1, as percent; rounded to all or nothing only where it is that."""
+    step = 10.0 ** -(digits + 2)
+    within = share if share in (0, 1) else min(max(share, step), 1 - step)
+    return f"{within:.{digits}%}"
+
+
 class MaskError(RuntimeError):
     """A raster is no mask; the message says which and what to do."""
 

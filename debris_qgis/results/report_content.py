@@ -5,7 +5,7 @@ from typing import List, Optional, Tuple
 
 from qgis.core import NULL, QgsFeature
 
-from .areas import FLOATING, NOTHING_OBSERVED, Areas
+from .areas import FLOATING, NOTHING_OBSERVED, OBSERVED, Areas, percent
 from .fields import ACCEPTED, DECISION, NOTE, REJECTED, UNSURE, now
 from .provenance import SOFTWARE, Provenance, accuracy_of
 from .readme import credit, square_km
@@ -100,11 +100,11 @@ def _observed(areas: Optional[Areas], foreign: str) -> List[str]:
         ]
     if areas is None:
         return ["What was observed is not known: no mask was given to this report."]
-    seen = sum(areas.share(value) for value in (0, 1, 2))
-    what = f"{square_km(areas.observed)}, {seen:.1%} of the scene" if areas.any_observed else "nothing"
+    seen = areas.share(*OBSERVED)
+    what = f"{square_km(areas.observed)}, {percent(seen, 1)} of the scene" if areas.any_observed else "nothing"
     sentences = [f"Observed: {what}."]
     missed = [
-        f"{reason} {square_km(areas.of(value))} ({areas.share(value):.1%})"
+        f"{reason} {square_km(areas.of(value))} ({percent(areas.share(value), 1)})"
         for value, reason in ((3, "land"), (4, "cloud or shadow"), (255, "no data"))
         if areas.pixels.get(value)
     ]

@@ -34,7 +34,7 @@ from qgis.core import (
 from qgis.PyQt.QtCore import QRectF
 
 from debris_qgis.algorithms import report as report_algorithm
-from debris_qgis.results.areas import FLOATING, areas_of
+from debris_qgis.results.areas import FLOATING, areas_of, percent
 from debris_qgis.results.fields import decide, ensure_fields
 from debris_qgis.results.provenance import accuracy_of, of_raster
 from debris_qgis.results.report_content import content
@@ -170,6 +170,14 @@ def test_nothing_overlaps_and_nothing_is_cut(run, tmp_path, count):
             shared = one.mapRectToScene(one.rect()).intersected(other.mapRectToScene(other.rect()))
             assert shared.width() * shared.height() < 0.5, (one.displayName(), other.displayName())
     assert sum(isinstance(item, QgsLayoutItemMap) for item in placed) == 1 + 2 * count
+
+
+@pytest.mark.parametrize(
+    ("share", "digits", "words"),
+    [(1, 1, "100.0%"), (0.99996, 1, "99.9%"), (0.00001, 1, "0.1%"), (0, 0, "0%"), (0.999, 0, "99%"), (0.849, 0, "85%")],
+)
+def test_a_share_is_all_or_nothing_only_where_it_is(share, digits, words):
+    assert percent(share, digits) == words
 
 
 def test_nothing_found_is_said_of_what_was_observed_only(tmp_path, out):
