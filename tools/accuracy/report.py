@@ -10,6 +10,7 @@ import numpy as np
 from engine.practice.job import CLASS_NAMES
 from tools.accuracy.introduction import INTRODUCTION
 from tools.accuracy.practice import BUSY, QUIET
+from tools.accuracy.readme import write_readme
 from tools.accuracy.scoring import difference
 
 __all__ = ["HISTORY", "PAGE", "PICTURES", "RESULTS", "render"]
@@ -18,8 +19,6 @@ ROOT = Path(__file__).parents[2]
 RESULTS, PAGE = ROOT / "docs" / "accuracy.json", ROOT / "docs" / "accuracy.md"
 HISTORY = ROOT / "docs" / "accuracy-history.md"
 PICTURES = ROOT / "docs" / "accuracy"
-README = ROOT / "README.md"
-BEGIN, END = "<!-- accuracy: begin -->", "<!-- accuracy: end -->"
 
 MISSING = {
     "seeds": "More seeds of the clean track: `python -m tools.accuracy seeds`.",
@@ -35,9 +34,7 @@ def render(results: dict[str, Any]) -> None:
         parts += [_models(results), _classes(results["network"]), _calibration(results["network"])]
     if "practice" in results:
         parts.append(_practice(results["practice"]))
-        # Sections are measured one by one; those of an older version have no such figures.
-        counted = all("per_100_km2_at_thresholds" in row for row in results["practice"].values())
-        if counted and "at_thresholds" in results.get("network", {}):
+        if _has_other_thresholds(results):
             parts.append(_thresholds(results["network"], results["practice"]))
     if "coast" in results:
         parts.append(_coast(results["coast"]))
@@ -53,7 +50,9 @@ def render(results: dict[str, Any]) -> None:
     parts.append(_reproducing())
     PAGE.write_text("\n".join(parts))
     if "network" in results:
-        _readme(results)
+        mean = [row["strict"]["f1"] for row in results.get("seeds", []) if _current(results, "seeds")]
+        quiet = results["practice"][QUIET] if _has_other_thresholds(results) else None
+        write_readme(ROOT / "README.md", results["network"], mean, quiet)
 
 
 def _current(results: dict[str, Any], section: str) -> bool:
@@ -182,6 +181,13 @@ def _practice(practice: dict[str, Any]) -> str:
     )  # fmt: skip
 
 
+def _has_other_thresholds(results: dict[str, Any]) -> bool:
+    """Whether both sections tell of them: sections are measured one by one, and older ones do not."""
+    practice = results.get("practice", {}).values()
+    counted = practice and all("per_100_km2_at_thresholds" in row for row in practice)
+    return bool(counted and "at_thresholds" in results.get("network", {}))
+
+
 def _thresholds(network: dict[str, Any], practice: dict[str, Any]) -> str:
     """What the shipped model does at thresholds that a person may set instead of its own."""
     kinds = [practice[name]["per_100_km2_at_thresholds"] for name in (BUSY, QUIET)]
@@ -264,27 +270,3 @@ def _reproducing() -> str:
         "or in the folders named by "
         "`DATA` and `TEXTURES`.\n"
     )
-
-
-def _readme(results: dict[str, Any]) -> None:
-    network = results["network"]
-    strict, floating = network["strict"], network["floating"]
-    seeds = [row["strict"]["f1"] for row in results.get("seeds", []) if _current(results, "seeds")]
-    others = f"; mean of {len(seeds)} seeds of the recipe {sum(seeds) / len(seeds):.3f}" if seeds else ""
-    text = (
-        f"The bundled model ({network['name']}), on 233 patches of 9 scenes of MARIDA's test split that it has not "
-        "seen (clean track, one\n"
-        f"seed, thresholds fixed beforehand): strict F1 {strict['f1']:.3f} [{strict['interval'][0]:.3f}, "
-        f"{strict['interval'][1]:.3f}] (precision {strict['precision']:.3f}, recall {strict['recall']:.3f}"
-        f"{others}), floating "
-        f"matter F1\n{floating['f1']:.3f} [{floating['interval'][0]:.3f}, {floating['interval'][1]:.3f}]. The "
-        "intervals are 95 % over draws of the scenes. Everything else, baselines and weaknesses\nincluded, is in "
-        "[docs/accuracy.md](docs/accuracy.md), which `make accuracy` writes.\n"
-    )
-    readme = README.read_text()
-    if BEGIN not in readme or END not in readme:
-        return
-    before, rest = readme.split(BEGIN, 1)
-    inside, after = rest.split(END, 1)
-    kept = inside[inside.index("Measure it yourself") :] if "Measure it yourself" in inside else "\n"
-    README.write_text(f"{before}{BEGIN}\n{text}\n{kept}{END}{after}")
