@@ -53,5 +53,6 @@ def _for_few_false_alarms(network: dict[str, Any], quiet: dict[str, Any]) -> str
     threshold, (_, precision, recall), count = few
     return (
         f"{own};\nonly {count:.1f} with THRESHOLD set to {threshold:.2g} (precision {precision:.2f} and recall "
-        f"{recall:.2f} on the patches). Lower it to miss less, raise it\nfor fewer false alarms: the page has a table.\n"
+        f"{recall:.2f} on the patches). Lower it to miss less, raise it\nfor fewer false alarms: the page has a "
+        "table.\n"
     )
