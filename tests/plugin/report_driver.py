@@ -52,3 +52,8 @@ def laid_out(run):
     project.addMapLayers(layers.all(), False)
     # The layers live as long as the project.
     return layers, words.entries, draw(words, layers, project).sheet, project
+
+
+def near(picture, colour, tolerance=40):
+    """How many pixels of a picture, (rows, columns, 3), have a colour, or nearly so."""
+    return (np.abs(picture - np.array(colour)).sum(axis=2) < tolerance).sum()
