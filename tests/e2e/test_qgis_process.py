@@ -194,12 +194,13 @@ def test_the_engine_ends_when_qgis_is_ended(qgis, tmp_path: Path) -> None:
     found: list[int] = []
     try:
         assert _wait(lambda: found.extend(_engines(process.pid)) or bool(found), 60)
-        assert _wait(lambda: (out / "m.training").is_dir(), 60)
+        assert _wait(lambda: (out / "m.training" / "plan.json").is_file(), 120)
     finally:
         process.terminate()
         process.wait()
     assert _wait(lambda: not Path(f"/proc/{found[0]}").exists(), 5)
-    assert [path.name for path in out.iterdir()] == ["m.training"]
+    # The training's folder goes where the engine still hears of it between two steps, and stays where it is ended amid one.
+    assert {path.name for path in out.iterdir()} <= {"m.training"}
 
 
 def test_relative_paths_are_those_of_the_folder_one_is_in(qgis, tmp_path: Path, monkeypatch) -> None:
