@@ -20,12 +20,18 @@ from engine.errors import ModelError
 from engine.header import check_tensors, parse, read_header
 
 if TYPE_CHECKING:
-    from engine.network import NetworkConfig, SEUNet
+    import torch
+    from torch import Tensor
+
+    from engine.ensemble import Network
+    from engine.network import NetworkConfig
 
 __all__ = ["BUNDLED_MODEL", "FORMAT_VERSION", "ROLES", "ModelCard", "ModelClass", "load", "read_card", "save"]
 
 FORMAT_VERSION = 1
 CARD_KEY = "marine_debris_card"
+KERNEL = 4
+"""Dimensions of a convolution's weights."""
 NUMBERS = ("threshold", "floating_threshold", "temperature")
 BUNDLED_MODEL = Path(__file__).parent / "models" / "default.safetensors"
 
@@ -98,11 +104,15 @@ class ModelCard:
         return tuple(number for number, entry in enumerate(self.classes) if entry.role == role)
 
 
-def save(path: Path, network: SEUNet, card: ModelCard) -> None:
-    """Write weights and card to `path`; the caller sees to it that `path` becomes final only when complete."""
+def save(path: Path, network: Network, card: ModelCard) -> None:
+    """Write weights and card to `path`; the caller sees to it that `path` becomes final only when complete.
+
+    The kernels of an ensemble are kept in half precision: it would be three times as large as one network otherwise.
+    """
     from safetensors.torch import save_file
 
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
+    kinds = _kinds(network.config, network.state_dict())
+    state = {name: tensor.detach().cpu().to(kinds[name]).contiguous() for name, tensor in network.state_dict().items()}
     config = dataclasses.asdict(network.config)
     text = json.dumps(_finite(dataclasses.asdict(dataclasses.replace(card, network=config))), allow_nan=False)
     save_file(state, path, metadata={CARD_KEY: text})
@@ -164,7 +174,7 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def load(path: Path) -> tuple[SEUNet, ModelCard, str]:
+def load(path: Path) -> tuple[Network, ModelCard, str]:
     """Build the network of a model file, in evaluation mode on the CPU.
 
     Returns:
@@ -176,7 +186,7 @@ def load(path: Path) -> tuple[SEUNet, ModelCard, str]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from engine.network import SEUNet
+    from engine.ensemble import build
 
     path = Path(path)
     header = read_header(path)
@@ -191,8 +201,8 @@ def load(path: Path) -> tuple[SEUNet, ModelCard, str]:
     for name, tensor in state.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise ModelError(f"{path}: {name} holds NaN or infinite numbers; a training run went wrong.")
-    network = SEUNet(config)
-    network.load_state_dict(state)
+    network = build(config)
+    network.load_state_dict(state)  # in the network's own precision
     network.eval()
     with path.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256") if hasattr(hashlib, "file_digest") else _digest(stream)
@@ -217,15 +227,25 @@ def _config(path: Path, card: ModelCard) -> NetworkConfig:
 
 
 def _tensors_of(config: NetworkConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Type and shape of each tensor of a network, by name, from one that takes no memory."""
+    """Type and shape of each tensor of a network's file, by name, from one that takes no memory."""
     import torch
 
-    from engine.network import SEUNet
+    from engine.ensemble import build
 
-    names = {torch.float32: "F32", torch.int64: "I64"}
+    names = {torch.float32: "F32", torch.float16: "F16", torch.int64: "I64"}
     with torch.device("meta"):
-        state = SEUNet(config).state_dict()
-    return {name: (names[tensor.dtype], tuple(tensor.shape)) for name, tensor in state.items()}
+        state = build(config).state_dict()
+    kinds = _kinds(config, state)
+    return {name: (names[kinds[name]], tuple(tensor.shape)) for name, tensor in state.items()}
+
+
+def _kinds(config: NetworkConfig, state: Mapping[str, Tensor]) -> dict[str, torch.dtype]:
+    """The type in which a file keeps each tensor of a network."""
+    import torch
+
+    # Kernels alone: variances of a batch normalisation may be smaller than what half precision has.
+    halved = {name for name, tensor in state.items() if config.members > 1 and tensor.dim() == KERNEL}
+    return {name: torch.float16 if name in halved else tensor.dtype for name, tensor in state.items()}
 
 
 def _digest(stream: Any) -> Any:

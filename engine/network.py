@@ -40,9 +40,14 @@ class NetworkConfig:
     head: int = 0
     """Channels of the last layer but one, and a shortcut past it; half of `width` and no shortcut where 0. Eight
     channels for eleven classes left none that lived on a rare class's pixels, and no gradient came back from them."""
+    members: int = 1
+    """Networks of these sizes whose mean probability counts: see `engine.ensemble`."""
 
     def __post_init__(self) -> None:
-        limits = {"bands": (1, 64), "classes": (2, 64), "width": (4, 128), "stem": (0, 256), "head": (0, 256)}
+        limits = {
+            "bands": (1, 64), "classes": (2, 64), "width": (4, 128), "stem": (0, 256), "head": (0, 256),
+            "members": (1, 9),
+        }  # fmt: skip
         for name, (low, high) in limits.items():
             value = getattr(self, name)
             if not _is(int, value) or not low <= value <= high:

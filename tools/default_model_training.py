@@ -1,8 +1,9 @@
 """How the default model is trained. tools/train_default_model.py and tools/leave_one_scene_out.py use it.
 
-The network is engine.network.SEUNet, the loss that of engine.losses, with three additions: pixels of real images that
-nobody labelled are weak negatives of debris, those on the edges of land and cloud negatives of all that floats, and
-weights are averaged. Where there are teachers, their mean is taught as well (Hinton et al. 2015, arXiv 1503.02531).
+The network is engine.network.SEUNet (several where an ensemble goes on), the loss that of engine.losses, with three
+additions: pixels of real images that nobody labelled are weak negatives of debris, those on the edges of land and cloud
+negatives of all that floats, and weights are averaged. Where there are teachers, their mean is taught as well (Hinton
+et al. 2015, arXiv 1503.02531).
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from engine import modelfile
 from engine.bands import MARIDA_ORDER
+from engine.ensemble import Network, build, parts_of
 from engine.losses import CombinedLoss, class_weights, unlabelled_loss
 from engine.modelfile import ModelCard
-from engine.network import NetworkConfig, SEUNet
+from engine.network import NetworkConfig
 from engine.prediction import normalise
 from engine.training.augment import jitter, turn
 from engine.training.grouping import CLASSES, lookup
@@ -93,12 +95,13 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(recipe.seed)
         config = NetworkConfig(bands=len(MARIDA_ORDER), classes=len(CLASSES), width=recipe.width, dropout=0.1,
                                contrast_windows=(5, 15), stretch=8.0, stem=48, head=32)  # fmt: skip
-        network: Any = SEUNet(config)
+        network: Any = build(config)
         self.start: ModelCard | None = None
         if recipe.start is not None:
             network, self.start, _ = modelfile.load(recipe.start)
-            network.dropout.p = config.dropout
-        self.network: SEUNet = network.to(self.device, memory_format=torch.channels_last)
+            for part in parts_of(network):
+                part.dropout.p = config.dropout
+        self.network: Network = network.to(self.device, memory_format=torch.channels_last)
         self.average = WeightAverage(self.network, DECAY)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=recipe.rate, weight_decay=WEIGHT_DECAY)
         self.table = torch.from_numpy(lookup(CLASSES)).to(self.device)

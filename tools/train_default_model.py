@@ -70,7 +70,7 @@ def card_of(trainer: Trainer, name: str) -> ModelCard:
 
 def _before(card: ModelCard) -> dict[str, Any]:
     """What a model was before it went on."""
-    kept = ("seed", "steps", "batch_size", "rate", "went_on_from")
+    kept = ("seed", "seeds", "steps", "batch_size", "rate", "went_on_from")
     return {"name": card.name, **{key: card.training[key] for key in kept if key in card.training}}
 
 

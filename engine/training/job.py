@@ -17,10 +17,11 @@ import torch
 from engine import modelfile
 from engine.bands import MARIDA_ORDER
 from engine.devices import choose_device, memory_guard
+from engine.ensemble import Network
 from engine.errors import StopAsked, TrainingError
 from engine.modelfile import ModelCard
 from engine.monitor import Monitor, Share, silent
-from engine.network import SEUNet, count_parameters
+from engine.network import count_parameters
 from engine.outputs import Staging
 from engine.training.card import card_of
 from engine.training.distributed import Processes, processes
@@ -120,7 +121,7 @@ class _Outputs:
         if error is not None and self.folder and not self.folder.state.exists():
             self.folder.remove()
 
-    def write(self, network: SEUNet, card: ModelCard, final: Validation, run: _Run) -> None:
+    def write(self, network: Network, card: ModelCard, final: Validation, run: _Run) -> None:
         """Write them, still under their staged names."""
         if self.folder is None:
             return
@@ -259,7 +260,7 @@ class _Run:
         folder.save_state(*state_of(session))
 
 
-def _finish(session: Session, plan: Mapping[str, Any], monitor: Monitor) -> tuple[SEUNet, ModelCard, Validation]:
+def _finish(session: Session, plan: Mapping[str, Any], monitor: Monitor) -> tuple[Network, ModelCard, Validation]:
     """The best network, with temperature and thresholds from the validation tiles."""
     if not session.best:
         raise TrainingError("Training ended before its first epoch did.")

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engine.ensemble import Network, parts_of
 from engine.errors import TrainingError
 from engine.losses import CombinedLoss, class_weights, unlabelled_loss
 from engine.modelfile import ModelCard, ModelClass
 from engine.monitor import Monitor
-from engine.network import SEUNet
 from engine.prediction import normalise
 from engine.training.augment import jitter_of, turn
 from engine.training.data import Batch, batches
@@ -49,7 +49,7 @@ class Session:
         data: TrainingData,
         device: torch.device,
         team: Processes,
-        start: tuple[SEUNet, ModelCard, str] | None = None,
+        start: tuple[Network, ModelCard, str] | None = None,
     ) -> None:
         self.request, self.data, self.device, self.team = request, data, device, team
         self.progress = Progress()
@@ -62,14 +62,15 @@ class Session:
         network = network_for(request, len(data.bands), len(self.classes), start[0] if start else None)
         network = network.to(device)
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average: WeightAverage[SEUNet] = WeightAverage(network)
+        self.average: WeightAverage[Network] = WeightAverage(network)
         self.best: dict[str, Tensor] = {}
         roles = [entry.role for entry in self.classes]
         self.handful = None
         if data.corrections is not None:
             self.handful = HandfulLoss(network, roles, data.positive, data.floating, self.mixed)
         self.network = network
-        self.network.dropout = SharedDropout(request.dropout, self.generator, team)  # type: ignore[assignment]
+        for part in parts_of(network):
+            part.dropout = SharedDropout(request.dropout, self.generator, team)  # type: ignore[assignment]
         if team.count > 1:
             share_statistics(self.network)
         self.trained = team.wrap(self.network)

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from engine.network import NetworkConfig, SEUNet
+from engine.ensemble import Network, build
+from engine.network import NetworkConfig
 from engine.training_jobs import TrainRequest
 
 __all__ = ["network_for", "runs_mixed"]
@@ -15,14 +16,14 @@ __all__ = ["network_for", "runs_mixed"]
 STRETCH, CONTRAST_WINDOWS, STEM, HEAD = 8.0, (5, 15), 48, 32
 
 
-def network_for(request: TrainRequest, bands: int, classes: int, start: SEUNet | None) -> SEUNet:
+def network_for(request: TrainRequest, bands: int, classes: int, start: Network | None) -> Network:
     """The network that a request asks for, or the one to go on from, with the request's dropout."""
     if start is not None:
         start.config = dataclasses.replace(start.config, dropout=request.dropout)
         return start
     extras: dict[str, Any] = {"contrast_windows": CONTRAST_WINDOWS, "stretch": STRETCH, "stem": STEM, "head": HEAD}
     sizes = {"bands": bands, "classes": classes, "width": request.width, "dropout": request.dropout}
-    return SEUNet(NetworkConfig(**sizes, **({} if request.plain else extras)))  # type: ignore[arg-type]
+    return build(NetworkConfig(**sizes, **({} if request.plain else extras)))  # type: ignore[arg-type]
 
 
 def runs_mixed(request: TrainRequest, device: torch.device) -> bool:

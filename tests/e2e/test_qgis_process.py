@@ -199,7 +199,7 @@ def test_the_engine_ends_when_qgis_is_ended(qgis, tmp_path: Path) -> None:
         process.terminate()
         process.wait()
     assert _wait(lambda: not Path(f"/proc/{found[0]}").exists(), 5)
-    # The training's folder goes where the engine still hears of it between two steps, and stays where it is ended amid one.
+    # The training's folder goes where the engine hears of it between two steps, and stays where it is ended amid one.
     assert {path.name for path in out.iterdir()} <= {"m.training"}
 
 
