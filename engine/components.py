@@ -15,9 +15,9 @@ from rasterio.features import shapes
 from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
-__all__ = ["Component", "ComponentCollector"]
+from engine.linking import EIGHT_NEIGHBOURS
 
-EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
+__all__ = ["Component", "ComponentCollector"]
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,9 @@ __all__ = ["classify", "detect"]
 
 log = logging.getLogger(__name__)
 
+FLOATING_ELSE = 100
+"""In the mask while it is made: debris, or other floating matter where the group turns out to be no debris."""
+
 
 def detect(request: DetectRequest, monitor: Monitor = silent) -> DetectResult:
     """Find floating debris in one raster and write what was asked for.
@@ -66,13 +69,17 @@ def detect(request: DetectRequest, monitor: Monitor = silent) -> DetectResult:
     return result
 
 
-def classify(probabilities: npt.NDArray[np.float32], threshold: float, card: ModelCard) -> npt.NDArray[np.uint8]:
-    """Mask values of blended probabilities, (2, rows, columns) in the order of CHANNELS; NaN is no data."""
+def classify(probabilities: npt.NDArray[np.float32], extent: float, card: ModelCard) -> npt.NDArray[np.uint8]:
+    """Mask values of blended probabilities, (2, rows, columns) in the order of CHANNELS; NaN is no data.
+
+    Pixels from `extent` on are debris, or FLOATING_ELSE where they are other floating matter unless they are debris:
+    which it is, is known once the whole group has been seen.
+    """
     debris, floating = probabilities
     mask = np.full(debris.shape, CLEAR, dtype=np.uint8)
     if card.channels("floating"):
         mask[debris + floating >= card.floating_threshold] = FLOATING
-    mask[debris >= threshold] = DEBRIS
+    mask[debris >= extent] = np.where(mask[debris >= extent] == FLOATING, FLOATING_ELSE, DEBRIS)
     mask[np.isnan(debris)] = NO_DATA
     return mask
 
@@ -101,12 +108,15 @@ class _Run:
         self.source, self.quality = source, quality
         self.shift = water_shift(scene, quality) if request.shift_to_water else None
         self.threshold = card.threshold if request.threshold is None else request.threshold
+        extent = card.extent_at(self.threshold) if request.extent_threshold is None else request.extent_threshold
+        self.extent = min(extent, self.threshold)
         self.ground = Ground.of(scene.grid)
         if self.ground is None:
             log.warning("The raster has no CRS that places it on Earth: areas, longitudes and latitudes are unknown.")
         self.tally = Tally(self.ground)
-        # After the measures, of each class the pixels that are likeliest to be it if they are no debris.
-        self.collector = ComponentCollector(scene.grid.width, len(MEASURES) + len(card.classes))
+        # After the measures, of each class the pixels that are likeliest to be it if they are no debris; then pixels,
+        # and their area, that are other floating matter if they are no debris.
+        self.collector = ComponentCollector(scene.grid.width, len(MEASURES) + len(card.classes) + 2)
         self.detections_path = staged.get("detections")
         tags = self._tags()
         values = {"VALUES": "0 clear, 1 debris, 2 other floating matter, 3 land, 4 cloud or shadow, 255 no data"}
@@ -135,6 +145,7 @@ class _Run:
             "MODEL": card.name,
             "MODEL_SHA256": self.predictor.sha256,
             "THRESHOLD": f"{self.threshold:.6g}",
+            "EXTENT_THRESHOLD": f"{self.extent:.6g}",
             "ENGINE_VERSION": __version__,
             "PLUGIN_VERSION": self.request.plugin_version or "",
             "SOFTWARE": SOFTWARE,
@@ -172,18 +183,21 @@ class _Run:
         return reflectance, observed & (self.quality.read(window) == LOOK)
 
     def _take(self, row: int, block: npt.NDArray[np.float32], others: npt.NDArray[np.uint8]) -> None:
-        mask = classify(block, self.threshold, self.predictor.card)
+        mask = classify(block, self.extent, self.predictor.card)
         reasons = self.quality.read(Window(row, 0, *mask.shape))
         unseen = (mask == NO_DATA) & (reasons != LOOK)
         mask[unseen] = reasons[unseen]
-        self.tally.add(row, mask)
+        hits = (mask == DEBRIS) | (mask == FLOATING_ELSE)
+        self.tally.add(row, np.where(hits, DEBRIS, mask).astype(np.uint8))
         self.mask.write(row, mask)
         if self.probability:
             both = np.stack([block[0], np.minimum(block[0] + block[1], 1)])
             self.probability.write(row, both[: len(self._layers())])
-        hits = mask == DEBRIS
         counted = others[hits] == np.arange(len(self.predictor.card.classes))[:, None]
-        self.collector.add(row, hits, np.concatenate([self._measures(row, hits, block[0]), counted]))
+        measures = self._measures(row, hits, block[0])
+        floating = (mask[hits] == FLOATING_ELSE).astype(np.float64)
+        else_floating = np.stack([floating, floating * measures[MEASURES.index("area_m2")]])
+        self.collector.add(row, hits, np.concatenate([measures, counted, else_floating]))
 
     def _measures(
         self, row: int, hits: npt.NDArray[np.bool_], probability: npt.NDArray[np.float32]
@@ -212,7 +226,7 @@ class _Run:
         if not self.tally.observed:
             log.warning("No open water was found in the scene: it is all land, cloud or no data.")
         monitor(0.0, "Outlining detections")
-        components = self._without_small(self.collector.components(), Share(monitor, 0.02, 0.1))
+        components = self._kept(self.collector.components(), Share(monitor, 0.02, 0.1))
         surveyor = Surveyor(self.quality, self.ground, self.request.shore, self.request.cloud_collar)
         names = [entry.name for entry in self.predictor.card.classes]
         detections = detections_from(
@@ -228,13 +242,23 @@ class _Run:
         monitor(1.0, "Done")
         return self._result(detections)
 
-    def _without_small(self, components: Sequence[Component], monitor: Monitor) -> list[Component]:
-        """The components that are large enough; the others become clear in the mask and in the tally too."""
-        for component in watched(components, monitor, "Leaving out small detections"):
-            if component.pixels < self.request.min_pixels:
-                self.mask.burn(component.geometry, CLEAR)
-                self.tally.move(DEBRIS, CLEAR, component.pixels, float(component.sums[MEASURES.index("area_m2")]))
-        return [component for component in components if component.pixels >= self.request.min_pixels]
+    def _kept(self, components: Sequence[Component], monitor: Monitor) -> list[Component]:
+        """The components that are sure and large enough; the others are what they are else, in mask and tally too."""
+        kept = []
+        probability, area = MEASURES.index("probability"), MEASURES.index("area_m2")
+        for component in watched(components, monitor, "Leaving out what is too faint or too small"):
+            # The rasters hold float32, and so did what was compared with the extent.
+            sure = component.maxima[probability] >= np.float32(self.threshold)
+            if sure and component.pixels >= self.request.min_pixels:
+                kept.append(component)
+                continue
+            self.mask.replace({DEBRIS: CLEAR, FLOATING_ELSE: FLOATING}, component.geometry)
+            floating, floating_area = int(component.sums[-2]), float(component.sums[-1])
+            self.tally.move(DEBRIS, FLOATING, floating, floating_area)
+            self.tally.move(DEBRIS, CLEAR, component.pixels - floating, float(component.sums[area]) - floating_area)
+        if self.predictor.card.channels("floating"):
+            self.mask.replace({FLOATING_ELSE: DEBRIS})
+        return kept
 
     def _constants(self) -> dict[str, str | float]:
         return {
@@ -263,6 +287,7 @@ class _Run:
             observed_area_m2=tally.area_of(*OBSERVED),
             not_observed_area_m2=tally.area_of(*NOT_OBSERVED),
             threshold=self.threshold,
+            extent_threshold=self.extent,
             model_name=self.predictor.card.name,
             model_sha256=self.predictor.sha256,
             **scene_facts(self.source, self.quality, tally.area_of, self.predictor.card.level),

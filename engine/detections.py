@@ -107,7 +107,8 @@ def detections_from(
     """The table's rows, most probable first.
 
     Args:
-        components: what was found; after MEASURES, their sums may hold how many pixels go for each other class.
+        components: what was found; after MEASURES, their sums may hold how many pixels go for each other class, and
+            more after that.
         grid: the scene's.
         ground: the ground under it.
         surveyor: looks around each.
@@ -131,7 +132,7 @@ def detections_from(
             lat=None if lat is None else float(lat[i]),
             fdi=_or_none(means[i, 4]),
             ndvi=_or_none(means[i, 5]),
-            second=classes[int(np.argmax(c.sums[len(MEASURES) :]))] if classes else None,
+            second=classes[int(np.argmax(c.sums[len(MEASURES) :][: len(classes)]))] if classes else None,
             around=surveyor.around(c.geometry) if surveyor else Surroundings(None, None, None),
         )
         for i, c in enumerate(watched(order, monitor, "Outlining detections"))

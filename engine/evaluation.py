@@ -20,6 +20,7 @@ from engine.errors import DataError
 from engine.jobs import EvaluateRequest, EvaluateResult
 from engine.labelled import open_labelled
 from engine.labels import patch_windows, scene_names
+from engine.linking import linked
 from engine.marida import LabelledPatch, patch_names, read_patch
 from engine.metrics import ScoreHistogram, Scores, bootstrap_f1
 from engine.monitor import Monitor, silent
@@ -47,7 +48,7 @@ class ScoredPatch:
 
 
 def evaluate(request: EvaluateRequest, monitor: Monitor = silent) -> EvaluateResult:
-    """Score a model on labelled patches, with the threshold that Detect would use.
+    """Score a model on labelled patches, with the thresholds that Detect would use.
 
     Raises:
         DataError: there are no labels, or none with both kinds of pixel.
@@ -60,6 +61,8 @@ def evaluate(request: EvaluateRequest, monitor: Monitor = silent) -> EvaluateRes
     alone = protocol != "floating" or not card.channels("floating")
     own = card.threshold if alone else card.floating_threshold
     threshold = own if request.threshold is None else request.threshold
+    debris_threshold = threshold if alone else card.threshold
+    extent = card.extent_at(debris_threshold)
     tally = _Tally(positive)
     with gdal_settings():
         scored = (
@@ -70,9 +73,9 @@ def evaluate(request: EvaluateRequest, monitor: Monitor = silent) -> EvaluateRes
         for patch in scored:
             debris, either = patch.probability[0], patch.probability.sum(axis=0)
             if alone:
-                tally.add(patch.patch, debris, debris >= threshold)
+                tally.add(patch.patch, debris, linked(debris, extent) >= threshold)
             else:
-                tally.add(patch.patch, either, marked(patch.probability, card.threshold, threshold))
+                tally.add(patch.patch, either, marked(patch.probability, debris_threshold, threshold, extent))
     scores = tally.scores(threshold)
     _check_kinds(request, scores, positive)
     interval, drawn = tally.interval()
@@ -161,19 +164,24 @@ def score_rasters(request: EvaluateRequest, predictor: Predictor, monitor: Monit
 
 
 def marked(
-    probability: npt.NDArray[np.float32], debris_threshold: float, floating_threshold: float
+    probability: npt.NDArray[np.float32],
+    debris_threshold: float,
+    floating_threshold: float,
+    extent: float | None = None,
 ) -> npt.NDArray[np.bool_]:
     """What a mask marks as debris or as other floating matter: either is reason enough.
 
     Args:
         probability: (2, height, width), debris and other floating matter; NaN where nothing was observed.
-        debris_threshold: from which debris is marked.
+        debris_threshold: which a group of pixels must reach to be marked as debris.
         floating_threshold: from which the sum of both is.
+        extent: from which pixels belong to a group (see `engine.linking`); the debris threshold where None.
 
     Returns:
         (height, width); False where nothing was observed.
     """
-    return np.asarray((probability[0] >= debris_threshold) | (probability.sum(axis=0) >= floating_threshold))
+    debris = linked(probability[0], debris_threshold if extent is None else extent)
+    return np.asarray((debris >= debris_threshold) | (probability.sum(axis=0) >= floating_threshold))
 
 
 class _Tally:

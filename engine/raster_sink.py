@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import rasterio
 import rasterio.shutil
@@ -132,14 +133,28 @@ class RasterSink:
         with writing(self._staged.name):
             self._dataset.write(layers, window=RasterWindow(0, row, block.shape[-1], block.shape[-2]))
 
-    def burn(self, shape: BaseGeometry, value: int) -> None:
-        """Set the pixels inside `shape`, given in pixels along pixel edges, to `value`."""
-        left, top, right, bottom = (round(side) for side in shape.bounds)
-        window = RasterWindow(left, top, right - left, bottom - top)
+    def replace(self, values: Mapping[int, int], shape: BaseGeometry | None = None) -> None:
+        """Set pixels of some values to others, inside `shape`, given in pixels along pixel edges, or everywhere."""
         with writing(self._staged.name):
-            block = self._dataset.read(1, window=window)
-            rasterize([(shape, value)], out=block, transform=Affine.translation(left, top))
-            self._dataset.write(block, 1, window=window)
+            for window in self._windows(shape):
+                block = self._dataset.read(1, window=window)
+                inside = np.ones(block.shape, dtype=bool)
+                if shape is not None:
+                    place = Affine.translation(window.col_off, window.row_off)
+                    inside = rasterize([(shape, 1)], out_shape=block.shape, transform=place, dtype="uint8") > 0
+                changed = block.copy()
+                for value, other in values.items():
+                    changed[inside & (block == value)] = other
+                self._dataset.write(changed, 1, window=window)
+
+    def _windows(self, shape: BaseGeometry | None) -> Iterator[RasterWindow]:
+        """The window around a shape; where there is none, the raster in parts of whole rows."""
+        if shape is not None:
+            left, top, right, bottom = (round(side) for side in shape.bounds)
+            yield RasterWindow(left, top, right - left, bottom - top)
+            return
+        for row in range(0, self._dataset.height, LOOK_PIXELS):
+            yield RasterWindow(0, row, self._dataset.width, min(LOOK_PIXELS, self._dataset.height - row))
 
     def finish(self, resampling: str) -> None:
         """Copy the rows into the staged Cloud Optimized GeoTIFF, with overviews made by `resampling`.

@@ -93,7 +93,10 @@ class DetectRequest(SceneRequest):
     detections: str | None = option(None, text="vector file to write: one polygon a detection")
     model: str | None = option(None, text="model file; the bundled model where none is named")
     threshold: float | None = option(
-        None, text="probability from which a pixel is debris, 0 to 1; else the model's own"
+        None, text="probability that a group of pixels must reach to be debris, 0 to 1; else the model's own"
+    )
+    extent_threshold: float | None = option(
+        None, text="probability from which pixels belong to such a group; else the model's own, the threshold at most"
     )
     shift_to_water: bool = option(
         False, text="move each band so that the scene's water has its usual level, for L2A whose correction errs"
@@ -105,6 +108,7 @@ class DetectRequest(SceneRequest):
     def __post_init__(self) -> None:
         super().__post_init__()
         within("threshold", self.threshold, 0.0, 1.0)
+        within("extent_threshold", self.extent_threshold, 0.0, 1.0)
         choice("device", self.device, DEVICES)
         if self.min_pixels < 1:
             raise RequestError(f"min_pixels is {self.min_pixels}: it must be 1 or more.")
@@ -128,6 +132,7 @@ class DetectResult(SceneResult):
     observed_area_m2: float | None
     not_observed_area_m2: float | None
     threshold: float
+    extent_threshold: float
     model_name: str
     model_sha256: str
     has_floating_class: bool

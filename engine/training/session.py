@@ -176,17 +176,19 @@ class Session:
         shares = WEAK_SHARE, EDGE_SHARE
         return loss + unlabelled_loss(logits, classes == WEAK, classes == EDGE, self.roles, shares)
 
-    def validate(self, tick: Callable[[float], None], temperature: float = 1.0) -> Validation:
-        """What the averaged weights score on the validation tiles."""
+    def validate(
+        self, tick: Callable[[float], None], temperature: float = 1.0, extents: tuple[float, ...] = ()
+    ) -> Validation:
+        """What the averaged weights score on the validation tiles, groups at these extents, too."""
         return validate(
             self.average.network, self.data.validation, self.classes, self.kept_counts, (self.mean, self.std),
-            self.request.batch_size, tick, temperature, self._reading(),
+            self.request.batch_size, tick, temperature, self._reading(extents),
         )  # fmt: skip
 
-    def _reading(self) -> Reading:
+    def _reading(self, extents: tuple[float, ...]) -> Reading:
         return Reading(
             positive=self.data.positive, floating=self.data.floating, practice=self.data.practice,
-            table=self.table.cpu().numpy(), loss=self.loss, mixed=self.mixed,
+            table=self.table.cpu().numpy(), loss=self.loss, mixed=self.mixed, extents=extents,
         )  # fmt: skip
 
     def right(self) -> tuple[int, int] | None:

@@ -191,7 +191,7 @@ def test_cancel_is_looked_at_while_many_detections_are_outlined(detector: Detect
     path = make_raster(array)
     seen: list[tuple[float, str]] = []
     assert detector(path, monitor=lambda *said: seen.append(said), min_pixels=2).detection_count == 450
-    for kind, count in (("Leaving out small detections", 900), ("Outlining detections", 450)):
+    for kind, count in (("Leaving out what is too faint or too small", 900), ("Outlining detections", 450)):
         parts = [fraction for fraction, message in seen if message.startswith(f"{kind}: ")]
         assert len(parts) == (count - 1) // 100
         assert len(set(parts)) == len(parts)
