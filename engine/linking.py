@@ -1,8 +1,7 @@
 """Two thresholds for one class: groups of pixels from a lower one on count where one of them reaches the higher one.
 
-Hysteresis (Canny 1986, doi 10.1109/TPAMI.1986.4767851). What a network takes for debris by mistake it mostly takes so
-faintly; real groups have a pixel that is plain, and their fainter rim belongs to them. So the threshold says how sure
-the surest pixel must be, and the extent how far the group reaches.
+Hysteresis (Canny 1986, doi 10.1109/TPAMI.1986.4767851): the threshold says how sure the surest pixel must be, and the
+extent how far its group reaches. Who raises the threshold of a model asks for surer groups, not for smaller ones.
 """
 
 from __future__ import annotations
@@ -11,11 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-__all__ = ["EIGHT_NEIGHBOURS", "EXTENTS", "linked"]
+__all__ = ["EIGHT_NEIGHBOURS", "linked"]
 
 EIGHT_NEIGHBOURS = np.ones((3, 3), dtype=int)
-EXTENTS = tuple(round(0.05 * step, 2) for step in range(2, 13))
-"""Extents that are tried where one is chosen: 0.10, 0.15 … 0.60."""
 
 
 def linked(probability: npt.NDArray[np.float32], extent: float) -> npt.NDArray[np.float32]:

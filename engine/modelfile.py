@@ -65,11 +65,9 @@ class ModelCard:
     std: tuple[float, ...]
     classes: tuple[ModelClass, ...]
     threshold: float
-    """Probability of debris (the sum over classes of that role) that a group of pixels must reach to be debris."""
+    """Probability of debris (the sum over classes of that role) from which a pixel is debris."""
     network: dict[str, Any]
     """The fields of `engine.network.NetworkConfig`."""
-    extent_threshold: float | None = None
-    """Probability from which pixels belong to such a group (see `engine.linking`); the threshold's own where None."""
     floating_threshold: float = 0.5
     """Probability of debris and other floating matter together from which a pixel that is no debris has value 2."""
     temperature: float = 1.0
@@ -91,24 +89,22 @@ class ModelCard:
         unknown = [band for band in self.bands if band not in BAND_NAMES]
         if unknown:
             raise ModelError(f"The card asks for bands that Sentinel-2 does not have: {', '.join(unknown)}.")
-        numbers = (*self.mean, *self.std, self.extent_at(1.0), *(getattr(self, name) for name in NUMBERS))
+        numbers = (*self.mean, *self.std, *(getattr(self, name) for name in NUMBERS))
         if not all(math.isfinite(number) for number in numbers) or min(self.std) <= 0 or self.temperature <= 0:
             raise ModelError("The card's normalisation, thresholds or temperature are not usable numbers.")
         if not (0 <= self.threshold <= 1 and 0 <= self.floating_threshold <= 1):
             raise ModelError(
                 f"The card's thresholds are {self.threshold:g} and {self.floating_threshold:g}, not in 0-1."
             )
-        if self.extent_threshold is not None and not 0 <= self.extent_threshold <= self.threshold:
-            raise ModelError(
-                f"The card's extent threshold is {self.extent_threshold:g}: it must lie between 0 and the threshold, "
-                f"{self.threshold:g}."
-            )
         if not any(entry.role == "debris" for entry in self.classes):
             raise ModelError("The card has no class with the role debris.")
 
     def extent_at(self, threshold: float) -> float:
-        """The extent threshold that goes with a threshold, be it the card's or another one."""
-        return threshold if self.extent_threshold is None else min(self.extent_threshold, threshold)
+        """How far groups of pixels reach that are found at another threshold: as far as at the card's own.
+
+        Who asks for surer detections gets fewer of them, not smaller ones (see `engine.linking`).
+        """
+        return min(self.threshold, threshold)
 
     def channels(self, role: str) -> tuple[int, ...]:
         """Numbers of the output channels with this role."""
@@ -168,9 +164,7 @@ def _check_types(values: Mapping[str, Any]) -> None:
     for name, kind in kinds.items():
         if not isinstance(values.get(name, kind()), kind):
             raise ValueError(f"{name} is no {'text' if kind is str else 'object'}")
-    extent = values.get("extent_threshold")
     numbers = (*values["mean"], *values["std"], *(values.get(name, 1.0) for name in NUMBERS))
-    numbers += () if extent is None else (extent,)
     if any(isinstance(number, bool) or not isinstance(number, (int, float)) for number in numbers):
         raise ValueError("a mean, deviation, threshold or temperature is no number")
     for entry in values["classes"]:

@@ -96,7 +96,8 @@ class DetectRequest(SceneRequest):
         None, text="probability that a group of pixels must reach to be debris, 0 to 1; else the model's own"
     )
     extent_threshold: float | None = option(
-        None, text="probability from which pixels belong to such a group; else the model's own, the threshold at most"
+        None,
+        text="probability from which pixels belong to such a group; else the model's threshold, or a lower one",
     )
     shift_to_water: bool = option(
         False, text="move each band so that the scene's water has its usual level, for L2A whose correction errs"

@@ -137,7 +137,6 @@ def _models(folder: str | None, problems: list[str]) -> list[dict[str, Any]]:
                 "bands": list(card.bands),
                 "classes": [entry.name for entry in card.classes],
                 "threshold": card.threshold,
-                "extent_threshold": card.extent_at(card.threshold),
                 "level": card.level,
                 "metrics": card.metrics,
             }

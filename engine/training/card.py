@@ -16,9 +16,7 @@ __all__ = ["card_of"]
 def card_of(session: Session, validation: Validation, temperature: float, plan: Mapping[str, Any]) -> ModelCard:
     """The card of the averaged weights as they are, with the thresholds that a validation gives."""
     kept = session.kept_calibration()
-    threshold, extent = (kept.threshold, kept.extent_threshold) if kept else validation.best()
-    # Rounded, the extent must not come to lie above the threshold.
-    threshold = max(round(threshold, 4), extent or 0.0)
+    threshold = kept.threshold if kept else round(validation.debris.best().threshold, 4)
     floating = kept.floating_threshold if kept else round(validation.floating.best().threshold, 4)
     return ModelCard(
         name=session.request.name,
@@ -27,12 +25,11 @@ def card_of(session: Session, validation: Validation, temperature: float, plan: 
         std=tuple(round(float(v), 6) for v in session.std),
         classes=session.classes,
         threshold=threshold,
-        extent_threshold=extent,
         floating_threshold=floating,
         temperature=temperature,
         network=asdict(session.average.network.config),
         training=_training(session, plan),
-        metrics=_metrics(session, validation, (threshold, extent), floating),
+        metrics=_metrics(session, validation, threshold, floating),
     )
 
 
@@ -56,13 +53,9 @@ def _training(session: Session, plan: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _metrics(
-    session: Session, validation: Validation, at: tuple[float, float | None], floating_at: float
-) -> dict[str, Any]:
-    # The best model of an epoch has its own thresholds' extent looked at only at the end.
-    marks = validation.marks.get(at[1], validation.marks[None])
-    debris, floating = marks.debris.at(at[0]), validation.floating.at(floating_at)
-    thresholds, precision, recall = marks.debris.curve()
+def _metrics(session: Session, validation: Validation, at: float, floating_at: float) -> dict[str, Any]:
+    debris, floating = validation.debris.at(at), validation.floating.at(floating_at)
+    thresholds, precision, recall = validation.debris.curve()
     steps = slice(0, None, max(1, len(thresholds) // 50))
     what = (
         "practice tiles of signature scenes that were not trained on, pixels weighted as MARIDA's labels"
@@ -73,7 +66,7 @@ def _metrics(
         "data": what,
         "debris": {**_scores(debris), "ece": round(validation.debris.calibration_error(), 5)},
         "floating": _scores(floating),
-        "flagged_share_by_class": {str(number): round(share, 5) for number, share in marks.flagged(at[0]).items()},
+        "flagged_share_by_class": {str(number): round(share, 5) for number, share in validation.flagged.items()},
         "precision_recall": [
             [round(float(v), 4) for v in point]
             for point in zip(thresholds[steps], precision[steps], recall[steps], strict=True)

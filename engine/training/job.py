@@ -19,7 +19,6 @@ from engine.bands import MARIDA_ORDER
 from engine.devices import choose_device, memory_guard
 from engine.ensemble import Network
 from engine.errors import StopAsked, TrainingError
-from engine.linking import EXTENTS
 from engine.modelfile import ModelCard
 from engine.monitor import Monitor, Share, silent
 from engine.network import count_parameters
@@ -74,7 +73,7 @@ def train(request: TrainRequest, monitor: Monitor = silent) -> TrainResult:
         outputs.write(network, card, final, run)
         if team.first:
             staging.publish()
-    best = final.marks[card.extent_threshold].debris.at(card.threshold)
+    best = final.debris.at(card.threshold)
     return TrainResult(
         model=request.model,
         report=request.report,
@@ -271,8 +270,7 @@ def _finish(session: Session, plan: Mapping[str, Any], monitor: Monitor) -> tupl
     first = session.validate(lambda done: monitor(0.5 * done, "Fitting the temperature"))
     kept = session.kept_calibration()
     temperature = kept.temperature if kept else fit_temperature(first.logits, first.target, first.weight)
-    extents = EXTENTS if kept is None else () if kept.extent_threshold is None else (kept.extent_threshold,)
-    final = session.validate(lambda done: monitor(0.5 + 0.5 * done, "Choosing the thresholds"), temperature, extents)
+    final = session.validate(lambda done: monitor(0.5 + 0.5 * done, "Choosing the threshold"), temperature)
     return network, card_of(session, final, temperature, plan), final
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from engine.modelfile import ModelCard
 from engine.practice.job import CLASS_NAMES
-from engine.training.validation import Marks, Validation
+from engine.training.validation import Validation
 
 __all__ = ["report_page"]
 
@@ -39,8 +39,7 @@ def report_page(
         final: the last validation, with the temperature applied.
         previews: folder with the pictures.
     """
-    marks = final.marks[card.extent_threshold]
-    scores = marks.debris.at(card.threshold)
+    scores = final.debris.at(card.threshold)
     parts = [
         f"<h1>{html.escape(card.name)}: training report</h1>",
         _table(
@@ -48,7 +47,6 @@ def report_page(
             [
                 ("F1", f"{scores.f1:.3f}"), ("IoU", f"{scores.iou:.3f}"), ("Precision", f"{scores.precision:.3f}"),
                 ("Recall", f"{scores.recall:.3f}"), ("Threshold", f"{card.threshold:.3f}"),
-                ("Extent threshold", f"{card.extent_at(card.threshold):.3f}"),
                 ("Temperature", f"{card.temperature:.3f}"),
                 ("Expected calibration error", f"{final.debris.calibration_error():.4f}"),
             ],
@@ -57,8 +55,8 @@ def report_page(
         "optimistic. Measure the model on labels it has never met (Evaluate Model) before relying on it.</p>",
         "<h2>Data</h2>", _data(plan),
         "<h2>Curves</h2>", *_curves(rows),
-        "<h2>Precision, recall, reliability</h2>", _precision_recall(marks, card.threshold), _reliability(final),
-        "<h2>Confusion</h2>", _confusion(marks, card.threshold),
+        "<h2>Precision, recall, reliability</h2>", _precision_recall(final, card.threshold), _reliability(final),
+        "<h2>Confusion</h2>", _confusion(final, card.threshold),
         "<h2>Examples from the validation data</h2>", _pictures(previews),
     ]  # fmt: skip
     title = html.escape(card.name)
@@ -97,9 +95,9 @@ def _curves(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def _precision_recall(marks: Marks, threshold: float) -> str:
-    _, precision, recall = marks.debris.curve()
-    here = marks.debris.at(threshold)
+def _precision_recall(final: Validation, threshold: float) -> str:
+    _, precision, recall = final.debris.curve()
+    here = final.debris.at(threshold)
     return plot(
         "Precision (upward) over recall; the dot is the model's threshold", "recall",
         {"": (recall, precision)}, (0, 1), (0, 1), [(here.recall, here.precision)],
@@ -121,10 +119,10 @@ def _reliability(final: Validation, groups: int = 10) -> str:
     )  # fmt: skip
 
 
-def _confusion(marks: Marks, threshold: float) -> str:
-    first = round(threshold * marks.debris.bins)
+def _confusion(final: Validation, threshold: float) -> str:
+    first = round(threshold * final.debris.bins)
     rows = []
-    for number, bins in enumerate(marks.by_class):
+    for number, bins in enumerate(final.by_class):
         if bins.sum():
             flagged = bins[first:].sum()
             rows.append((CLASS_NAMES[number], f"{bins.sum():.0f}", f"{flagged:.0f}", f"{flagged / bins.sum():.2%}"))

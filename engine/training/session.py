@@ -176,19 +176,17 @@ class Session:
         shares = WEAK_SHARE, EDGE_SHARE
         return loss + unlabelled_loss(logits, classes == WEAK, classes == EDGE, self.roles, shares)
 
-    def validate(
-        self, tick: Callable[[float], None], temperature: float = 1.0, extents: tuple[float, ...] = ()
-    ) -> Validation:
-        """What the averaged weights score on the validation tiles, groups at these extents, too."""
+    def validate(self, tick: Callable[[float], None], temperature: float = 1.0) -> Validation:
+        """What the averaged weights score on the validation tiles."""
         return validate(
             self.average.network, self.data.validation, self.classes, self.kept_counts, (self.mean, self.std),
-            self.request.batch_size, tick, temperature, self._reading(extents),
+            self.request.batch_size, tick, temperature, self._reading(),
         )  # fmt: skip
 
-    def _reading(self, extents: tuple[float, ...]) -> Reading:
+    def _reading(self) -> Reading:
         return Reading(
             positive=self.data.positive, floating=self.data.floating, practice=self.data.practice,
-            table=self.table.cpu().numpy(), loss=self.loss, mixed=self.mixed, extents=extents,
+            table=self.table.cpu().numpy(), loss=self.loss, mixed=self.mixed,
         )  # fmt: skip
 
     def right(self) -> tuple[int, int] | None:

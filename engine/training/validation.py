@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from engine.linking import linked
 from engine.losses import IGNORE
 from engine.metrics import ScoreHistogram
 from engine.modelfile import ModelClass
@@ -19,42 +18,20 @@ from engine.prediction import normalise
 from engine.training.data import TileSource, batches
 from engine.training.grouping import MARIDA_PIXELS, lookup, pixel_weights
 
-__all__ = ["Marks", "Reading", "Validation", "count_classes", "fit_temperature", "validate"]
+__all__ = ["Reading", "Validation", "count_classes", "fit_temperature", "validate"]
 
 LOGIT_SAMPLE = 400
 """Labelled pixels a tile that are kept to fit the temperature on."""
-
-
-class Marks:
-    """Labelled pixels by what they, or their groups, reach as probability of debris."""
-
-    def __init__(self) -> None:
-        self.debris = ScoreHistogram()
-        self.by_class = np.zeros((17, self.debris.bins))
-        """(17, bins): pixels by MARIDA's number, each counted once."""
-
-    def add(
-        self, reached: npt.NDArray[np.float32], numbers: npt.NDArray[np.uint8], positive: npt.NDArray[np.bool_],
-        weight: npt.NDArray[np.float32],
-    ) -> None:  # fmt: skip
-        """Count pixels: what they reach, their numbers, whether they are debris, and what each weighs."""
-        self.debris.add(reached, positive, weight)
-        last = self.debris.bins - 1
-        np.add.at(self.by_class, (numbers, np.minimum((reached * self.debris.bins).astype(int), last)), 1)
-
-    def flagged(self, threshold: float) -> dict[int, float]:
-        """Share of a class's pixels that is flagged at a threshold, by MARIDA's number."""
-        first = round(threshold * self.debris.bins)
-        return {n: float(row[first:].sum() / row.sum()) for n, row in enumerate(self.by_class) if row.sum()}
 
 
 @dataclass(frozen=True, eq=False)
 class Validation:
     """Scores with practice pixels weighted as MARIDA's labels are frequent."""
 
-    marks: Mapping[float | None, Marks]
-    """By extent threshold; by the pixels' own probability for None."""
+    debris: ScoreHistogram
     floating: ScoreHistogram
+    flagged: dict[int, float]
+    """Share of a class's pixels that is flagged at the best threshold, by MARIDA's number."""
     logits: Tensor
     """(pixels, classes): of a sample."""
     target: Tensor
@@ -63,17 +40,8 @@ class Validation:
     """(pixels,)"""
     loss: float = 0.0
     """Mean of the training loss over the batches, where one was given."""
-
-    @property
-    def debris(self) -> ScoreHistogram:
-        """Pixels by their own probability of debris."""
-        return self.marks[None].debris
-
-    def best(self) -> tuple[float, float | None]:
-        """The threshold of best F1, and its extent; None where pixels by themselves are as good."""
-        found = {extent: marks.debris.best() for extent, marks in self.marks.items()}
-        extent = max(found, key=lambda extent: (round(found[extent].f1, 3), extent is None))
-        return found[extent].threshold, extent
+    by_class: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros((17, 1)))
+    """(17, bins): pixels by MARIDA's number and by probability of debris, each counted once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +57,6 @@ class Reading:
     loss: Callable[[Tensor, Tensor, Tensor | None], Tensor] | None = None
     mixed: bool = True
     """Whether the network runs in bfloat16."""
-    extents: tuple[float, ...] = ()
-    """Extent thresholds at which groups of pixels are looked at, too (see `engine.linking`)."""
 
 
 def count_classes(source: TileSource, batch_size: int) -> npt.NDArray[np.int64]:
@@ -120,7 +86,8 @@ def validate(
     table = lookup(classes) if reading.table is None else reading.table
     weights = pixel_weights(counts) if reading.practice else np.ones(17, dtype=np.float32)
     roles = {role: [i for i, entry in enumerate(classes) if entry.role == role] for role in ("debris", "floating")}
-    marks, floating = {extent: Marks() for extent in (None, *reading.extents)}, ScoreHistogram()
+    debris, floating = ScoreHistogram(), ScoreHistogram()
+    bins = np.zeros((17, debris.bins))
     losses = []
     kept: list[tuple[Tensor, Tensor, Tensor]] = []
     rng = np.random.default_rng(0)
@@ -140,19 +107,20 @@ def validate(
         numbers = batch.classes.numpy()
         use = (numbers > 0) & (numbers <= max(MARIDA_PIXELS)) & (table[numbers] != IGNORE)
         truth, frequency = numbers[use], weights[numbers[use]]
-        p_all = probability[:, roles["debris"]].sum(1).numpy()
+        p_debris = probability[:, roles["debris"]].sum(1).numpy()[use]
         p_floating = probability[:, roles["debris"] + roles["floating"]].sum(1).numpy()[use]
-        seen = np.where(batch.observed.numpy(), p_all, 0)
-        for extent, one in marks.items():
-            reached = p_all if extent is None else np.stack([linked(image, extent) for image in seen])
-            one.add(reached[use], truth, np.isin(truth, reading.positive), frequency)
+        debris.add(p_debris, np.isin(truth, reading.positive), frequency)
         floating.add(p_floating, np.isin(truth, reading.floating), frequency)
+        np.add.at(bins, (truth, np.minimum((p_debris * debris.bins).astype(int), debris.bins - 1)), 1)
         kept.append(
             _sample(logits, torch.from_numpy(table[numbers]), torch.from_numpy(weights[np.minimum(numbers, 16)]), rng)
         )
+    best = debris.best().threshold
+    first = round(best * debris.bins)
+    flagged = {n: float(bins[n, first:].sum() / bins[n].sum()) for n in MARIDA_PIXELS if bins[n].sum()}
     logits, target, weight = (torch.cat(parts) for parts in zip(*kept, strict=True))
     loss = float(np.mean(losses)) if losses else 0.0
-    return Validation(marks, floating, logits, target, weight, loss)
+    return Validation(debris, floating, flagged, logits, target, weight, loss, bins)
 
 
 def _sample(logits: Tensor, target: Tensor, weight: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:

@@ -82,7 +82,7 @@ def bundled(options: argparse.Namespace) -> dict[str, Any]:
     found = {
         **summary(network), "name": card.name, "sha256": predictor.sha256, "training": card.training,
         "card_metrics": card.metrics, "patches": _patches(network),
-        "at_thresholds": at_thresholds(network.histograms["strict"]),
+        "at_thresholds": at_thresholds(network),
     }  # fmt: skip
     chosen = ranked(found["patches"])
     draw_patches(detector, thresholds, options.data, chosen, PICTURES)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+from engine.linking import EIGHT_NEIGHBOURS, linked
 from engine.practice import SceneOptions, make_tile
 from engine.prediction import Predictor
 from tools.accuracy.scoring import OTHER_THRESHOLDS
@@ -72,10 +73,11 @@ def _count(task: tuple[tuple[str, ...], float, int]) -> list[int]:
     predictor = _state["predictor"]
     tile = make_tile(seed, TILE, SceneOptions(without=without, density=density))
     probability = np.nan_to_num(predictor.probabilities(tile.reflectance[None], tile.observed[None])[0, 0])
-    found = probability >= predictor.card.threshold
+    card = predictor.card
+    found = probability >= card.threshold
     *others, groups = (
-        int(ndimage.label(probability >= threshold, np.ones((3, 3)))[1])
-        for threshold in (*OTHER_THRESHOLDS, predictor.card.threshold)
+        int(ndimage.label(linked(probability, card.extent_at(t)) >= t, EIGHT_NEIGHBOURS)[1])
+        for t in (*OTHER_THRESHOLDS, card.threshold)
     )
     water = int((tile.observed & (tile.classes != 16)).sum())
     return [*others, groups, int(found.sum()), water, *np.bincount(tile.classes[found], minlength=17).tolist()]

@@ -11,6 +11,7 @@ import numpy as np
 
 from engine.bands import MARIDA_ORDER
 from engine.evaluation import POSITIVE, marked
+from engine.linking import linked
 from engine.marida import LabelledPatch, patch_names, read_patch, scene_of
 from engine.metrics import ScoreHistogram
 from tools.thresholds import far_unlabelled
@@ -34,6 +35,8 @@ class Measured:
     thresholds: dict[str, float]
     counts: dict[str, dict[str, np.ndarray]] = field(default_factory=lambda: {name: {} for name in POSITIVE})
     histograms: dict[str, ScoreHistogram] = field(default_factory=lambda: {name: ScoreHistogram() for name in POSITIVE})
+    reached: ScoreHistogram = field(default_factory=ScoreHistogram)
+    """Labelled pixels of the strict protocol by what the groups reach that they belong to at its threshold."""
     by_patch: dict[str, np.ndarray] = field(default_factory=dict)
     flagged: np.ndarray = field(default_factory=lambda: np.zeros(17, dtype=int))
     floating: np.ndarray = field(default_factory=lambda: np.zeros(17, dtype=int))
@@ -48,6 +51,8 @@ class Measured:
         labels = patch.classes[use]
         debris = np.nan_to_num(probability[0]) >= self.thresholds["strict"]
         either = marked(probability, self.thresholds["strict"], self.thresholds["floating"])
+        reached = linked(probability[0], self.thresholds["strict"])
+        self.reached.add(reached[use].clip(0, 1), labels == 1)
         for name, positive in POSITIVE.items():
             p, hits = (probability[0], debris) if name == "strict" else (probability.sum(axis=0), either)
             truth, found = np.isin(labels, positive), hits[use]
@@ -131,9 +136,13 @@ def summary(measured: Measured) -> dict[str, Any]:
     return result
 
 
-def at_thresholds(histogram: ScoreHistogram) -> list[list[float]]:
-    """Of each of OTHER_THRESHOLDS: itself, F1, precision, recall."""
-    found = [histogram.at(threshold) for threshold in OTHER_THRESHOLDS]
+def at_thresholds(measured: Measured) -> list[list[float]]:
+    """Of each of OTHER_THRESHOLDS: itself, F1, precision, recall, strict protocol, as Detect marks.
+
+    Above the model's own threshold the groups are those of its own.
+    """
+    plain, own = measured.histograms["strict"], measured.thresholds["strict"]
+    found = [(measured.reached if threshold > own else plain).at(threshold) for threshold in OTHER_THRESHOLDS]
     return [[one.threshold, *(round(value, 4) for value in (one.f1, one.precision, one.recall))] for one in found]
 
 
