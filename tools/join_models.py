@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 
 from engine import modelfile
-from engine.ensemble import join
+from engine.ensemble import Network, join
 from engine.modelfile import ModelCard
 from engine.network import SEUNet
 
@@ -38,11 +38,13 @@ def join_files(paths: list[Path], output: Path, name: str | None = None) -> Mode
     held_out = {training["held_out"] for training in trainings}
     if len(held_out) > 1:
         raise ValueError(f"The models held out different images: {'; '.join(sorted(held_out))}.")
-    joined = join(models)
+    joined: Network
+    joined, temperature = (join(models), 1.0) if len(models) > 1 else (models[0][0], models[0][1].temperature)
     common = {key: value for key, value in trainings[0].items() if all(other.get(key) == value for other in trainings)}
     seeds = [training["seed"] for training in trainings]
     card = dataclasses.replace(
-        models[0][1], name=name or models[0][1].name, threshold=0.5, floating_threshold=0.5, temperature=1.0,
+        models[0][1], name=name or models[0][1].name, threshold=0.5, floating_threshold=0.5,
+        temperature=temperature,
         training={**common, "seed": seeds[0], "seeds": seeds}, metrics={},
     )  # fmt: skip
     staged = output.with_name(f".{output.name}.part")
