@@ -90,7 +90,7 @@ def _models(results: dict[str, Any]) -> str:
     )
     rows: dict[str, list[list[str]]] = {"strict": [], "floating": []}
     for protocol, found in rows.items():
-        found.append([f"**{network['name']}, shipped** (seed {network['training'].get('seed', '?')})",
+        found.append([f"**{network['name']}, shipped** ({_seeds_of(network['training'])})",
                       *_figures(network[protocol])])  # fmt: skip
         found += [[f"{recipe}, seed {row['seed']}", *_figures(row[protocol])] for row in seeds]
         for name, row in results.get("baselines", {}).items():
@@ -107,6 +107,12 @@ def _models(results: dict[str, Any]) -> str:
     )
     text += ["## Clean track, floating protocol\n", _table(["model", *HEAD], rows["floating"])]
     return "\n".join(text)
+
+
+def _seeds_of(training: dict[str, Any]) -> str:
+    """The seeds of a model's card."""
+    together = training.get("seeds")
+    return f"seeds {', '.join(map(str, together))} together" if together else f"seed {training.get('seed', '?')}"
 
 
 def _means(results: dict[str, Any], recipe: str) -> list[str]:
@@ -265,8 +271,8 @@ def _pictures(pictures: dict[str, str]) -> str:
 
 def _reproducing() -> str:
     return (
-        "## Reproducing\n\n`make model` makes the tiles and trains the shipped model and the seeds that share its "
-        "thresholds; `make accuracy` measures it and writes this page. Both need MARIDA's images in `../shared/data` "
+        "## Reproducing\n\n`make model` makes the tiles and trains the shipped model and those of other seeds that share "
+        "its thresholds; `make accuracy` measures it and writes this page. Both need MARIDA's images in `../shared/data` "
         "or in the folders named by "
         "`DATA` and `TEXTURES`.\n"
     )
