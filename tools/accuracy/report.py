@@ -271,8 +271,7 @@ def _pictures(pictures: dict[str, str]) -> str:
 
 def _reproducing() -> str:
     return (
-        "## Reproducing\n\n`make model` makes the tiles and trains the shipped model and those of other seeds that share "
-        "its thresholds; `make accuracy` measures it and writes this page. Both need MARIDA's images in `../shared/data` "
-        "or in the folders named by "
-        "`DATA` and `TEXTURES`.\n"
+        "## Reproducing\n\n`make model` makes the tiles and trains the shipped model and those of other seeds that "
+        "share its thresholds; `make accuracy` measures it and writes this page. Both need MARIDA's images in "
+        "`../shared/data` or in the folders named by `DATA` and `TEXTURES`.\n"
     )
