@@ -15,6 +15,7 @@ from qgis.core import (
 
 from ..compat import DOUBLE, FILE, INTEGER, POLYGONS
 from ..results.areas import NOTHING_OBSERVED
+from ..results.thresholds import brief
 from ..styling import style_result
 from .scene import SceneAlgorithm, square_km, without_folder
 
@@ -37,6 +38,9 @@ Reflectance comes from the file's scale and offset; integers without them are ta
 <p><b>Mask</b>: 0 clear water (and all that is no debris), 1 marine debris, 2 other floating matter (Sargassum, organic
 material, foam), 3 not observed: land, 4 not observed: cloud or shadow, 255 not observed: no data.</p>
 <p><b>Probability</b>: of debris, 0 to 1; no data where nothing was observed.</p>
+<p><b>Debris</b> is a group of neighbouring pixels, the likeliest of which reaches the THRESHOLD. All that have at least
+the EXTENT_THRESHOLD belong to it: a faint rim counts where something in its midst is plain, what is faint throughout
+does not.</p>
 <p><b>Detections</b>: polygons with area, number of pixels, mean and highest probability, position, FDI, NDVI, distances
 to land and cloud, whether the water around glints, level, time and product of the scene, and which model and threshold
 found them.</p>
@@ -92,11 +96,26 @@ class DetectAlgorithm(SceneAlgorithm):
         threshold.setMetadata({"widget_wrapper": {"decimals": 3}})
         self.add(
             threshold,
-            self.tr("Probability from which a pixel is debris. Where empty the model's own, chosen in its training."),
+            self.tr(
+                "Probability that the likeliest pixel of a group must reach for the group to be debris. Where empty "
+                "the model's own, chosen in its training."
+            ),
         )
 
     def _add_advanced(self):
         self.add_scene_advanced()
+        extent = QgsProcessingParameterNumber(
+            "EXTENT_THRESHOLD", self.tr("Extent threshold"), DOUBLE, None, True, 0.0, 1.0
+        )
+        extent.setMetadata({"widget_wrapper": {"decimals": 3}})
+        self.add(
+            extent,
+            self.tr(
+                "Probability from which pixels belong to such a group: how far it reaches. The threshold at most, and "
+                "where it is the threshold, every pixel must reach that. Where empty the model's own."
+            ),
+            advanced=True,
+        )
         self.add(
             QgsProcessingParameterBoolean("SHIFT_TO_WATER", self.tr("Shift to the usual level of water"), False),
             self.tr("Moves each band; for L2A that shows far too much: fewer false alarms, somewhat less debris."),
@@ -127,9 +146,13 @@ class DetectAlgorithm(SceneAlgorithm):
         problem = self.scene_problem(parameters, context)
         if problem:
             return problem
-        threshold = self.number(parameters, "THRESHOLD", context)
-        if threshold is not None and not 0 <= threshold <= 1:
-            return self.tr("The threshold is {:g}: it must lie between 0 and 1.").format(threshold)
+        for name, text in (
+            ("THRESHOLD", self.tr("The threshold is {:g}: it must lie between 0 and 1.")),
+            ("EXTENT_THRESHOLD", self.tr("The extent threshold is {:g}: it must lie between 0 and 1.")),
+        ):
+            value = self.number(parameters, name, context)
+            if value is not None and not 0 <= value <= 1:
+                return text.format(value)
         model = self.parameterAsFile(parameters, "MODEL", context)
         if model and not os.path.isfile(model):
             return self.tr("There is no model file {}.").format(model)
@@ -144,6 +167,12 @@ class DetectAlgorithm(SceneAlgorithm):
         result = self.run_job("detect", request, feedback, outputs)
         if result is None:
             return {}
+        if (request["extent_threshold"] or 0) > result["threshold"]:
+            feedback.pushWarning(
+                self.tr("The extent threshold, {:g}, is above the threshold: it was taken to be {:.3g} too.").format(
+                    request["extent_threshold"], result["threshold"]
+                )
+            )
         return self._results(result, context, feedback)
 
     def _request(self, parameters, context):
@@ -154,6 +183,7 @@ class DetectAlgorithm(SceneAlgorithm):
             "detections": self.parameterAsOutputLayer(parameters, "DETECTIONS", context) or None,
             "model": self.parameterAsFile(parameters, "MODEL", context) or None,
             "threshold": self.number(parameters, "THRESHOLD", context),
+            "extent_threshold": self.number(parameters, "EXTENT_THRESHOLD", context),
             "shift_to_water": self.parameterAsBool(parameters, "SHIFT_TO_WATER", context),
             "min_pixels": self.parameterAsInt(parameters, "MIN_PIXELS", context),
             "tile_overlap": self.number(parameters, "TILE_OVERLAP", context, whole=True),
@@ -181,7 +211,8 @@ class DetectAlgorithm(SceneAlgorithm):
             feedback.pushWarning(NOTHING_OBSERVED)
         feedback.pushInfo(
             f"{result['detection_count']} detection(s), {result['debris_pixels']} debris pixel(s) at threshold "
-            f"{result['threshold']:.3g} ({result['model_name']}). Debris {square_km(result['debris_area_m2'])}, "
+            f"{brief(result['threshold'], result['extent_threshold'])} ({result['model_name']}). "
+            f"Debris {square_km(result['debris_area_m2'])}, "
             f"observed {square_km(result['observed_area_m2'])}, "
             f"not observed {square_km(result['not_observed_area_m2'])}."
         )

@@ -4,6 +4,7 @@ from qgis.core import QgsProcessingOutputBoolean, QgsProcessingOutputString
 
 from ..engine_environment import EngineNotFound, find_engine, how_to
 from ..engine_process import EngineCancelled, EngineError, EngineProcess
+from ..results.thresholds import brief
 from .base import EngineAlgorithm
 
 HELP = """<p>Says whether the other algorithms can run: which Python the engine has, its packages and their versions,
@@ -56,8 +57,8 @@ def _model(entry):
     """A model's card in one line."""
     return (
         f"Model: {entry['name']}, made for {entry['level']}; {len(entry['bands'])} bands ({' '.join(entry['bands'])}); "
-        f"tells apart {', '.join(entry['classes'])}; threshold {entry['threshold']:.3g}; {_score(entry['metrics'])}; "
-        f"{entry['path']}"
+        f"tells apart {', '.join(entry['classes'])}; "
+        f"threshold {brief(entry['threshold'], entry['extent_threshold'])}; {_score(entry['metrics'])}; {entry['path']}"
     )
 
 

@@ -47,6 +47,7 @@ def test_help_names_every_parameter(qgis) -> None:
         "SHORE",
         "MODEL",
         "THRESHOLD",
+        "EXTENT_THRESHOLD",
         "EXTENT",
         "BANDS",
         "PROBABILITY",

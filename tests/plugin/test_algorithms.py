@@ -39,6 +39,7 @@ DETECT = {
     "BANDS": ("string", None, True, True),
     "SCALE": ("number", None, True, True),
     "OFFSET": ("number", None, True, True),
+    "EXTENT_THRESHOLD": ("number", None, True, True),
     "MIN_PIXELS": ("number", 1, False, True),
     "TILE_OVERLAP": ("number", None, True, True),
     "DEVICE": ("enum", "auto", False, True),

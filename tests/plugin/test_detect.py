@@ -96,7 +96,7 @@ def test_a_layer_object_is_taken_as_input(detect, scene):
 
 @pytest.mark.parametrize("value", ["", NULL, QgsProperty.fromExpression("NULL")], ids=["empty", "NULL", "expression"])
 def test_numbers_left_empty_are_those_of_the_model_and_the_file(detect, scene, value):
-    result = detect(scene, THRESHOLD=value, TILE_OVERLAP=value, SCALE=value, OFFSET=value)
+    result = detect(scene, THRESHOLD=value, EXTENT_THRESHOLD=value, TILE_OVERLAP=value, SCALE=value, OFFSET=value)
     assert (result["DETECTION_COUNT"], result["DEBRIS_AREA_M2"]) == (3, 800)
 
 
@@ -282,7 +282,8 @@ def _bad_input(kind, make_raster, water, tmp_path, toy_model):
         "pickle": ({"INPUT": good, "MODEL": str(pickled)}, "not a model file"),
         "missing model": ({"INPUT": good, "MODEL": str(tmp_path / "none.safetensors")}, "no model file"),
         "no model": ({"INPUT": good, "MODEL": str(text)}, "no model file"),
-        "threshold": ({"INPUT": good, "THRESHOLD": 1.5}, "between 0 and 1"),
+        "threshold": ({"INPUT": good, "THRESHOLD": 1.5}, "The threshold is 1.5: it must lie between 0 and 1"),
+        "extent threshold": ({"INPUT": good, "EXTENT_THRESHOLD": -0.1}, "The extent threshold is -0.1: it must lie"),
         "bands": ({"INPUT": good, "BANDS": "first"}, "B1=1,B2=2"),
         "band number": ({"INPUT": good, "BANDS": "B1=99"}, "11 band"),
         "read-only folder": ({"INPUT": good, "MASK": "/proc/mask.tif"}, "cannot be written to"),
@@ -294,8 +295,8 @@ def _bad_input(kind, make_raster, water, tmp_path, toy_model):
 @pytest.mark.parametrize(
     "kind",
     ["missing file", "not a raster", "picture", "unnamed 10 bands", "no data", "rotated", "truncated model", "pickle",
-     "missing model", "no model", "threshold", "bands", "band number", "read-only folder", "picture format",
-     "vector format"],
+     "missing model", "no model", "threshold", "extent threshold", "bands", "band number", "read-only folder",
+     "picture format", "vector format"],
 )  # fmt: skip
 def test_bad_input_gives_one_clear_message_and_leaves_nothing(
     kind, detect, make_raster, water, tmp_path, toy_model, out
