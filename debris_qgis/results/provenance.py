@@ -31,6 +31,8 @@ class Provenance:
     model: str = ""
     model_sha256: str = ""
     threshold: Optional[float] = None
+    extent_threshold: Optional[float] = None
+    """From which pixels belong to a group; None of tables and of runs of older engines, which do not say."""
     reflectance: str = ""
     level: str = ""
     level_note: str = ""
@@ -46,7 +48,10 @@ class Provenance:
 
     @property
     def key(self):
-        """What tells one run from another: the scene, the model, the threshold."""
+        """What tells one run from another: the scene, the model, the threshold.
+
+        Not the extent threshold, which tables of detections do not have: none would find its rasters again.
+        """
         return (self.scene, self.model_sha256, None if self.threshold is None else round(self.threshold, 5))
 
 
@@ -65,6 +70,7 @@ def _from_tags(tags: Dict[str, str]) -> Provenance:
         model=tags.get("MODEL", ""),
         model_sha256=tags.get("MODEL_SHA256", ""),
         threshold=_number(tags.get("THRESHOLD")),
+        extent_threshold=_number(tags.get("EXTENT_THRESHOLD")),
         reflectance=tags.get("REFLECTANCE", ""),
         level=lower.get("level", ""),
         level_note=lower.get("level_note", ""),
@@ -227,12 +233,13 @@ def _card(path: Path) -> Optional[dict]:
         return None
 
 
-def accuracy_of(card: Optional[dict], threshold: Optional[float] = None) -> str:
+def accuracy_of(card: Optional[dict], threshold: Optional[float] = None, extent: Optional[float] = None) -> str:
     """What a card says of the model's accuracy, in a few sentences that name the data.
 
     Args:
         card: of the model; None where it is not at hand.
         threshold: that the run was made with; where it is another than the one that was measured, that is said.
+        extent: the run's extent threshold, where it is known; the same holds.
     """
     if not card:
         return "The model's card is not at hand, so its accuracy is not stated here."
@@ -256,12 +263,23 @@ def accuracy_of(card: Optional[dict], threshold: Optional[float] = None) -> str:
         sentences.append(f"On {data}: {figures}.")
         if "recall_real" in debris:
             sentences.append(_found_of_labelled(debris))
-    measured = card.get("threshold")
-    if sentences and None not in (threshold, measured) and abs(threshold - measured) > 1e-4:
-        sentences.append(
-            f"That was measured at the threshold {measured:g}; it does not hold at {threshold:g}, which was used here."
-        )
+    if sentences:
+        sentences += _unlike_measured(card, threshold, extent)
     return " ".join(sentences) or "The model's card states no accuracy."
+
+
+def _unlike_measured(card: dict, threshold: Optional[float], extent: Optional[float]) -> List[str]:
+    """That a run was made with other thresholds than those that were measured, where that is known."""
+    measured = card.get("threshold")
+    if None in (threshold, measured):
+        return []
+    reach = card.get("extent_threshold")
+    reach = measured if reach is None else reach
+    if abs(threshold - measured) <= 1e-4:
+        if extent is None or abs(extent - reach) <= 1e-4:
+            return []
+        return [f"That was measured with groups from {reach:g} on; it does not hold from {extent:g}, as was used here."]
+    return [f"That was measured at the threshold {measured:g}; it does not hold at {threshold:g}, which was used here."]
 
 
 def _found_of_labelled(debris: dict) -> str:

@@ -9,6 +9,7 @@ from .areas import FLOATING, NOTHING_OBSERVED, Areas
 from .fields import DECISIONS, now
 from .provenance import SOFTWARE, Provenance, accuracy_of
 from .selection import Selection
+from .thresholds import explained
 
 CREDIT = "Contains modified Copernicus Sentinel data{}."
 NO_CREDIT = "Practice scene, no satellite image."
@@ -24,7 +25,7 @@ FIELDS = {
     "mean_prob, max_prob": "mean and highest probability over the pixels, 0 to 1, as the model gives it",
     "lon, lat": "position of the centre, WGS 84, degrees",
     "fdi, ndvi": "mean Floating Debris Index and Normalised Difference Vegetation Index",
-    "scene, model, model_hash, threshold": "which image, which model (SHA-256), which threshold",
+    "scene, model, model_hash, threshold": "which image, which model (SHA-256), which threshold max_prob had to reach",
     "level, sensing_time, product_id, baseline": "of the product, where it says so; the time is UTC",
     "land_m, cloud_m": "distance to land and to cloud, m; none where there is neither in the scene",
     "glint, glint_b11": "whether sun glint is likely, and the reflectance in B11 that says so",
@@ -96,7 +97,7 @@ def readme(
 
 
 def _origin(provenance: Provenance, card) -> List[str]:
-    threshold = "unknown" if provenance.threshold is None else f"{provenance.threshold:g}"
+    threshold, extent = provenance.threshold, provenance.extent_threshold
     known = {
         "scene": provenance.scene or "unknown",
         "product": provenance.product_id,
@@ -105,8 +106,8 @@ def _origin(provenance: Provenance, card) -> List[str]:
         "level note": provenance.level_note,
         "reflectance": provenance.reflectance,
         "model": f"{provenance.model or 'unknown'} (SHA-256 {provenance.model_sha256 or 'unknown'})",
-        "threshold": threshold,
-        "accuracy": accuracy_of(card, provenance.threshold),
+        **dict(explained(threshold, extent)),
+        "accuracy": accuracy_of(card, threshold, extent),
         "software": f"{SOFTWARE} {provenance.plugin_version}, engine {provenance.engine_version or 'unknown'}",
         "exported": now(),
         "credit": credit(provenance),

@@ -11,6 +11,7 @@ from .provenance import SOFTWARE, Provenance, accuracy_of
 from .readme import credit, square_km
 from .selection import Selection, has_place
 from .severity import NOT_KNOWN, Level, severity
+from .thresholds import explained
 
 TITLE = "Suspected floating debris"
 CAUTION = (
@@ -178,12 +179,12 @@ def _place(feature) -> str:
 
 
 def _model(provenance: Provenance, card) -> List[Tuple[str, str]]:
-    threshold = "unknown" if provenance.threshold is None else f"{provenance.threshold:g}"
+    threshold, extent = provenance.threshold, provenance.extent_threshold
     rows = [
         ("Model", provenance.model or "unknown"),
         ("SHA-256", provenance.model_sha256 or "unknown"),
-        ("Threshold", f"{threshold} (probability from which a pixel counts as debris)"),
-        ("Accuracy", accuracy_of(card, provenance.threshold)),
+        *((name.capitalize(), text) for name, text in explained(threshold, extent)),
+        ("Accuracy", accuracy_of(card, threshold, extent)),
     ]
     training = (card or {}).get("training") or {}
     if training.get("data"):

@@ -17,6 +17,7 @@ from .fields import now
 from .period import iso
 from .provenance import SOFTWARE, Provenance
 from .selection import WGS84, Selection
+from .thresholds import linked
 
 EXTENSIONS = (
     "https://stac-extensions.github.io/label/v1.0.1/schema.json",
@@ -164,6 +165,8 @@ def _processing(provenance: Provenance) -> dict:
     found = {"processing:software": {SOFTWARE: provenance.plugin_version or "unknown"}}
     if provenance.model:
         threshold = "" if provenance.threshold is None else f", threshold {provenance.threshold:g}"
+        if linked(provenance.threshold, provenance.extent_threshold):
+            threshold += f", extent threshold {provenance.extent_threshold:g}"
         found["processing:lineage"] = (
             f"Model {provenance.model} (SHA-256 {provenance.model_sha256}){threshold}; "
             f"{provenance.reflectance or 'reflectance scale not stated'}"
