@@ -69,6 +69,8 @@ class ResultsControls(QWidget):
         self.probability.setDecimals(3)
         self.probability.setSingleStep(0.01)
         self.probability.setKeyboardTracking(False)
+        for box in (self.slider, self.probability):
+            box.setToolTip(tr("Shows what has a pixel of at least this probability"))
         self.reset = QToolButton()
         self.reset.setText("↺")
         self.reset.setToolTip(tr("Back to the run's own threshold"))

@@ -181,9 +181,9 @@ class ResultsPanel(QgsDockWidget):
         if self.run is None or self.scan is None or self.scan.index is None:
             self._say()
             return
-        low = self.layers.shown_from
-        found = self.scan.index.candidates(low, self.run.threshold) if low < self.run.threshold - 1e-9 else []
-        taken = [candidate for candidate in found if not self.store.has(candidate, self.run.threshold)]
+        low, own, index = self.layers.shown_from, self.run.threshold, self.scan.index
+        found = index.candidates(low, own, min(low, self.run.extent)) if low < own - 1e-9 else []
+        taken = [candidate for candidate in found if not self.store.has(candidate)]
         self.store.set_candidates(taken)
         self.layers.show_candidates(taken)
         self.rank()

@@ -55,9 +55,9 @@ def shown_of(
     shown &= store.all_decisions() != REJECTED
     own = abs(shown_from - run.threshold) < 1e-9
     rejected = (store.decisions == REJECTED).any()
-    # The index knows the exact ground at any threshold; whole detections are all there is without it, or once some of
-    # them were rejected.
-    area = index.area(shown_from) if index and not own and not rejected else None
+    # The index knows the exact ground of the pixels at any threshold; whole detections are all there is without it,
+    # once some of them were rejected, or where they reach farther than such pixels do.
+    area = index.area(shown_from) if index and not own and not rejected and not run.linked else None
     if area is None and run.placed:
         area = float(np.nansum(store.column("area_m2")[shown]))
     return int(shown.sum()), area
@@ -96,9 +96,20 @@ def summary(
         lines.append(tr("Not observed: {}").format("; ".join(missed) if missed else tr("nothing")))
         if areas.pixels.get(FLOATING):
             lines.append(tr("Other floating matter: {}").format(square_km(areas.of(FLOATING))))
+    if run.linked:
+        lines.append(_reach(run.extent, shown_from))
     when = run.provenance.period
     lines.append(tr("Image taken: {}").format(when if when else tr("unknown")))
     return "<br>".join(lines)
+
+
+def _reach(extent: float, shown_from: float) -> str:
+    """How far outlines reach: those that the run found, and those of patches that are shown below its threshold."""
+    if shown_from < extent - 1e-9:
+        return tr("Outlines take in pixels from probability {:.2f} on, the dotted ones from {:.2f}").format(
+            extent, shown_from
+        )
+    return tr("Outlines take in pixels from probability {:.2f} on").format(extent)
 
 
 class SeverityDialog(QDialog):

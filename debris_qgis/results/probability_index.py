@@ -1,11 +1,12 @@
 """What a probability raster holds at every threshold: areas at once, and outlines of what lies below the run's own.
 
 One pass over the raster keeps how much ground each thousandth of probability covers, and the few pixels that could be
-debris at all. After that no threshold needs the raster again.
+debris at all. After that no threshold needs the raster again. Patches are groups as Detect makes them: of pixels from
+the run's extent threshold on, where one of them reaches the threshold.
 """
 
 from dataclasses import dataclass
-from typing import Callable, List, Optional
+from typing import Callable, List, Optional, Tuple
 
 import numpy as np
 from osgeo import gdal
@@ -74,6 +75,7 @@ class ProbabilityIndex:
         self._crs = own if own.isValid() else None
         self.row_area = row_areas(dataset, crs)
         self._lowest = LOWEST
+        self._groups: Optional[Tuple[np.float32, _Groups]] = None
         self._read(dataset.GetRasterBand(1), cancelled)
 
     def _read(self, band, cancelled) -> None:
@@ -122,26 +124,28 @@ class ProbabilityIndex:
         """How many pixels those are."""
         return int(self._pixels_from[min(max(int(np.ceil(threshold * BINS - 1e-6)), 0), BINS)])
 
-    def candidates(self, threshold: float, below: float) -> List[Candidate]:
-        """Patches (8-connected) of pixels from `threshold` on none of which reaches `below`, most probable first."""
-        chosen = self._values >= np.float32(max(threshold, self._lowest))
-        places, values = self._places[:, chosen], self._values[chosen]
-        if not values.size:
-            return []
-        labels = _components(places, self._width)
-        count = int(labels.max()) + 1
-        highest = np.zeros(count, dtype=np.float32)
-        np.maximum.at(highest, labels, values)
-        wanted = np.flatnonzero(highest < np.float32(below))
-        wanted = wanted[np.argsort(-highest[wanted], kind="stable")][:MOST_CANDIDATES]
-        order = np.argsort(labels, kind="stable")
-        starts = np.searchsorted(labels[order], np.arange(count + 1))
+    def candidates(self, threshold: float, below: float, extent: Optional[float] = None) -> List[Candidate]:
+        """Patches that reach `threshold` and of which no pixel reaches `below`, most probable first.
+
+        Args:
+            threshold: what the likeliest pixel of each reaches.
+            below: what none reaches.
+            extent: from which pixels belong to a patch, with their eight neighbours, the threshold at most; None for
+                the threshold.
+        """
+        groups = self._groups_from(threshold if extent is None else min(extent, threshold))
+        wanted = np.flatnonzero((groups.highest >= np.float32(threshold)) & (groups.highest < np.float32(below)))
+        wanted = wanted[np.argsort(-groups.highest[wanted], kind="stable")][:MOST_CANDIDATES]
         to_lonlat = self._to_lonlat()
-        return [
-            self._candidate(places[:, order[starts[n] : starts[n + 1]]], values[order[starts[n] : starts[n + 1]]],
-                            threshold, to_lonlat)
-            for n in wanted
-        ]  # fmt: skip
+        return [self._candidate(*groups.pixels(number), threshold, to_lonlat) for number in wanted]
+
+    def _groups_from(self, extent: float) -> "_Groups":
+        """The groups of pixels from `extent` on; kept, since of most runs they are the same at every threshold."""
+        lowest = np.float32(max(extent, self._lowest))
+        if self._groups is None or self._groups[0] != lowest:
+            chosen = self._values >= lowest
+            self._groups = (lowest, _Groups(self._places[:, chosen], self._values[chosen], self._width))
+        return self._groups[1]
 
     def _candidate(self, places, values, threshold, to_lonlat) -> Candidate:
         rows, cols = places
@@ -183,6 +187,25 @@ class ProbabilityIndex:
         if self._crs is None or not has_place(self._crs):
             return None
         return QgsCoordinateTransform(self._crs, QgsCoordinateReferenceSystem(WGS84), QgsCoordinateTransformContext())
+
+
+class _Groups:
+    """The 8-connected groups of some pixels, and the highest probability of each."""
+
+    def __init__(self, places: np.ndarray, values: np.ndarray, width: int) -> None:
+        """`places` are rows and columns, (2, pixels), `values` their probabilities; of a raster of that width."""
+        labels = _components(places, width) if values.size else np.zeros(0, dtype=np.int64)
+        order = np.argsort(labels, kind="stable")
+        count = int(labels.max()) + 1 if values.size else 0
+        self._places, self._values = places[:, order], values[order]
+        self._starts = np.searchsorted(labels[order], np.arange(count + 1))
+        self.highest = np.zeros(count, dtype=np.float32)
+        np.maximum.at(self.highest, labels, values)
+
+    def pixels(self, number: int) -> Tuple[np.ndarray, np.ndarray]:
+        """Places and probabilities of one group."""
+        own = slice(self._starts[number], self._starts[number + 1])
+        return self._places[:, own], self._values[own]
 
 
 def _components(places: np.ndarray, width: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from qgis.core import NULL, QgsAggregateCalculator, QgsMapLayer, QgsProject, Qgs
 from .fields import is_detections
 from .provenance import SOFTWARE, Provenance, key_among, of_detections, of_raster, tags_of
 from .selection import has_place
+from .thresholds import linked
 
 KIND = "debris/kind"
 """Property of a layer: what it is."""
@@ -35,6 +36,16 @@ class Run:
     def threshold(self) -> float:
         """The threshold it was run with; 0 where that is not known."""
         return self.provenance.threshold or 0.0
+
+    @property
+    def extent(self) -> float:
+        """From which probability pixels belong to its groups: the threshold where that is not known."""
+        return self.provenance.extent_threshold if self.linked else self.threshold
+
+    @property
+    def linked(self) -> bool:
+        """Whether its groups take in pixels below the threshold."""
+        return linked(self.provenance.threshold, self.provenance.extent_threshold)
 
     @property
     def layers(self) -> Dict[str, str]:

@@ -3,7 +3,7 @@
 from typing import Dict, List, Optional
 
 import numpy as np
-from qgis.core import NULL, QgsFeature, QgsFeatureRequest, QgsGeometry, QgsVectorLayer
+from qgis.core import NULL, QgsFeature, QgsFeatureRequest, QgsGeometry, QgsSpatialIndex, QgsVectorLayer
 
 from .fields import BEGIN, DECISION, DECISIONS, END, NOTE, FieldsError, decide, ensure_fields, write_note
 from .period import iso
@@ -31,6 +31,7 @@ class DetectionStore:
         self._table = unfiltered(layer)
         self._provenance = provenance
         self._candidates: List[Candidate] = []
+        self._outlines: Optional[QgsSpatialIndex] = None
         self._load()
 
     def _load(self) -> None:
@@ -67,10 +68,18 @@ class DetectionStore:
         """Replace the rows that are in no file yet."""
         self._candidates = list(candidates)
 
-    def has(self, candidate: Candidate, threshold: float) -> bool:
-        """Whether a candidate was decided on, and so kept, before; `threshold` is the run's."""
-        kept = np.flatnonzero(self.columns["max_prob"] < threshold - 1e-6)
-        return any(self.geometry(int(row)).intersects(candidate.geometry.pointOnSurface()) for row in kept)
+    def has(self, candidate: Candidate) -> bool:
+        """Whether a candidate lies in a row of the file: it was decided on, and so kept, before, or is a part of one.
+
+        Parts of what the run found come up where the faint pixels that join them were too many to be looked at.
+        """
+        if self._outlines is None:
+            request = QgsFeatureRequest().setNoAttributes()
+            keep = QgsSpatialIndex.Flag.FlagStoreFeatureGeometries
+            self._outlines = QgsSpatialIndex(self._table.getFeatures(request), None, keep)
+        point = candidate.geometry.pointOnSurface()
+        near = self._outlines.intersects(point.boundingBox())
+        return any(self._outlines.geometry(fid).intersects(point) for fid in near)
 
     def value(self, row: int, name: str) -> float:
         """One number of one row; NaN where it is not known."""
@@ -173,6 +182,8 @@ class DetectionStore:
         if not done:
             raise FieldsError(f"The detection cannot be added to {self.layer.name()}: is its file read-only?")
         self.fids = np.append(self.fids, added[0].id())
+        if self._outlines is not None:
+            self._outlines.addFeature(added[0])
         for name in NUMBERS:
             self.columns[name] = np.append(self.columns[name], float(getattr(candidate, name)))
         self.decisions = np.append(self.decisions, UNDECIDED)
