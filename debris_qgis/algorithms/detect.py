@@ -39,8 +39,8 @@ Reflectance comes from the file's scale and offset; integers without them are ta
 material, foam), 3 not observed: land, 4 not observed: cloud or shadow, 255 not observed: no data.</p>
 <p><b>Probability</b>: of debris, 0 to 1; no data where nothing was observed.</p>
 <p><b>Debris</b> is a group of neighbouring pixels, the likeliest of which reaches the THRESHOLD. All that have at least
-the EXTENT_THRESHOLD belong to it: a faint rim counts where something in its midst is plain, what is faint throughout
-does not.</p>
+the EXTENT_THRESHOLD belong to it. Where that is empty it is the model's own threshold: a higher THRESHOLD leaves out
+groups that are less sure, and the others keep their size.</p>
 <p><b>Detections</b>: polygons with area, number of pixels, mean and highest probability, position, FDI, NDVI, distances
 to land and cloud, whether the water around glints, level, time and product of the scene, and which model and threshold
 found them.</p>
@@ -112,7 +112,8 @@ class DetectAlgorithm(SceneAlgorithm):
             extent,
             self.tr(
                 "Probability from which pixels belong to such a group: how far it reaches. The threshold at most, and "
-                "where it is the threshold, every pixel must reach that. Where empty the model's own."
+                "where it is the threshold, every pixel must reach that. Where empty the model's own threshold, so that "
+                "what is surer is not smaller."
             ),
             advanced=True,
         )

@@ -4,7 +4,6 @@ from qgis.core import QgsProcessingOutputBoolean, QgsProcessingOutputString
 
 from ..engine_environment import EngineNotFound, find_engine, how_to
 from ..engine_process import EngineCancelled, EngineError, EngineProcess
-from ..results.thresholds import brief
 from .base import EngineAlgorithm
 
 HELP = """<p>Says whether the other algorithms can run: which Python the engine has, its packages and their versions,
@@ -58,7 +57,7 @@ def _model(entry):
     return (
         f"Model: {entry['name']}, made for {entry['level']}; {len(entry['bands'])} bands ({' '.join(entry['bands'])}); "
         f"tells apart {', '.join(entry['classes'])}; "
-        f"threshold {brief(entry['threshold'], entry['extent_threshold'])}; {_score(entry['metrics'])}; {entry['path']}"
+        f"threshold {entry['threshold']:.3g}; {_score(entry['metrics'])}; {entry['path']}"
     )
 
 

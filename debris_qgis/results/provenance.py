@@ -273,12 +273,11 @@ def _unlike_measured(card: dict, threshold: Optional[float], extent: Optional[fl
     measured = card.get("threshold")
     if None in (threshold, measured):
         return []
-    reach = card.get("extent_threshold")
-    reach = measured if reach is None else reach
     if abs(threshold - measured) <= 1e-4:
-        if extent is None or abs(extent - reach) <= 1e-4:
+        # At its own threshold a model is measured pixel by pixel.
+        if extent is None or abs(extent - measured) <= 1e-4:
             return []
-        return [f"That was measured with groups from {reach:g} on; it does not hold from {extent:g}, as was used here."]
+        return [f"That was measured with groups from {measured:g} on, not from {extent:g}, as was used here."]
     return [f"That was measured at the threshold {measured:g}; it does not hold at {threshold:g}, which was used here."]
 
 

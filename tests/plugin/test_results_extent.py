@@ -58,11 +58,11 @@ def test_detect_takes_in_the_rim_of_what_is_plain_and_nothing_that_is_faint_thro
     assert of_detections(QgsVectorLayer(found["DETECTIONS"], "d", "ogr")).key == own.key
 
 
-def test_without_an_extent_threshold_the_models_own_holds_which_here_is_the_threshold(detect, sea):
+def test_without_an_extent_threshold_groups_reach_as_far_as_at_the_models_own_threshold(detect, sea):
     found, lines = detect(sea, 0.9, None)
-    assert found["DEBRIS_AREA_M2"] == 100
-    assert any("1 debris pixel(s) at threshold 0.9 (toy)" in line for line in lines)
-    assert of_raster(found["PROBABILITY"]).extent_threshold == 0.9
+    assert found["DEBRIS_AREA_M2"] == 200
+    assert any("2 debris pixel(s) at threshold 0.9, groups from 0.5 on (toy)" in line for line in lines)
+    assert of_raster(found["PROBABILITY"]).extent_threshold == 0.5
 
 
 def test_one_above_the_threshold_is_taken_for_the_threshold_and_that_is_said(detect, sea):
@@ -200,10 +200,7 @@ def test_words_for_one_threshold_and_for_two():
 
 
 def test_accuracy_holds_for_the_extent_threshold_that_was_measured():
-    card = {"threshold": 0.96, "extent_threshold": 0.15, "metrics": {"data": "tiles", "debris": {"f1": 0.7}}}
-    assert accuracy_of(card, 0.96, 0.15) == accuracy_of(card, 0.96) == "On tiles: F1 0.70."
-    assert "measured with groups from 0.15 on; it does not hold from 0.5" in accuracy_of(card, 0.96, 0.5)
-    assert "measured at the threshold 0.96; it does not hold at 0.5" in accuracy_of(card, 0.5, 0.15)
-    alone = {**card, "extent_threshold": None}
-    assert accuracy_of(alone, 0.96, 0.96) == "On tiles: F1 0.70."
-    assert "with groups from 0.96 on; it does not hold from 0.15" in accuracy_of(alone, 0.96, 0.15)
+    card = {"threshold": 0.6, "metrics": {"data": "tiles", "debris": {"f1": 0.7}}}
+    assert accuracy_of(card, 0.6, 0.6) == accuracy_of(card, 0.6) == "On tiles: F1 0.70."
+    assert "measured with groups from 0.6 on, not from 0.3" in accuracy_of(card, 0.6, 0.3)
+    assert "measured at the threshold 0.6; it does not hold at 0.9" in accuracy_of(card, 0.9, 0.6)
