@@ -112,8 +112,8 @@ class DetectAlgorithm(SceneAlgorithm):
             extent,
             self.tr(
                 "Probability from which pixels belong to such a group: how far it reaches. The threshold at most, and "
-                "where it is the threshold, every pixel must reach that. Where empty the model's own threshold, so that "
-                "what is surer is not smaller."
+                "where it is the threshold, every pixel must reach that. Where empty the model's own threshold, so "
+                "that what is surer is not smaller."
             ),
             advanced=True,
         )
