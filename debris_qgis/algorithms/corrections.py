@@ -24,6 +24,7 @@ from ..results.corrections import (
     label_fields,
     labels_from,
 )
+from ..results.projections import fresh_projections
 from ..results.shown import as_found
 from .base import EngineAlgorithm
 
@@ -81,6 +82,7 @@ class CorrectionsAlgorithm(EngineAlgorithm):
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
         """Collect the labels and write them."""
+        fresh_projections()
         collected, problem = self._collected(parameters, context)
         if problem:
             raise QgsProcessingException(problem)

@@ -26,6 +26,7 @@ from ..compat import DOUBLE, FILE, POLYGONS
 from ..results import stac
 from ..results.bundle import Staging, archive, cloud_optimized, keep_apart, raster_files
 from ..results.fields import MEASURED
+from ..results.projections import fresh_projections
 from ..results.provenance import card_of
 from ..results.readme import readme
 from ..results.selection import CHOICES, has_place, select
@@ -115,6 +116,7 @@ class ExportAlgorithm(ResultsAlgorithm):
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
         """Write everything into a staging folder, then under the final names."""
+        fresh_projections()
         try:
             return self._export(parameters, context, feedback)
         except ExportError as error:

@@ -27,6 +27,7 @@ from ..results.fields import is_detections
 from ..results.overtime_page import page, write_table
 from ..results.period import iso, parse
 from ..results.persistence import OverTimeError, date_of, group, patches_of, time_of
+from ..results.projections import fresh_projections
 from ..results.provenance import of_raster
 from ..results.shown import as_found
 from .base import EngineAlgorithm
@@ -85,6 +86,7 @@ class OverTimeAlgorithm(EngineAlgorithm):
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
         """Count, group, write."""
+        fresh_projections()
         collected, problem = self._collected(feedback)
         if problem:
             raise QgsProcessingException(problem)

@@ -21,6 +21,7 @@ from qgis.core import (
 
 from ..compat import FILE, INTEGER, NO_THREADING, POLYGONS
 from ..results.fields import is_detections
+from ..results.projections import fresh_projections
 from ..results.provenance import card_of, is_of_detect, is_practice
 from ..results.quiet import no_side_files
 from ..results.report_content import content
@@ -90,6 +91,7 @@ class ReportAlgorithm(ResultsAlgorithm):
 
     def processAlgorithm(self, parameters, context, feedback):  # noqa: N802
         """Gather, lay out, write; beside the scene nothing is left."""
+        fresh_projections()
         # QGIS copies layers while it lays out and draws, and counts the values of each copy: all of that is in here.
         with no_side_files():
             return self._report(parameters, context, feedback)

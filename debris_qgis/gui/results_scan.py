@@ -10,6 +10,7 @@ from qgis.PyQt.QtCore import QCoreApplication
 from ..algorithms.layer_crs import crs_set_by_hand
 from ..results.areas import Areas, areas_of
 from ..results.probability_index import ProbabilityIndex
+from ..results.projections import fresh_projections
 from ..results.runs import Run
 
 
@@ -40,6 +41,7 @@ class ScanTask(QgsTask):
 
     def run(self) -> bool:
         """Read; called in a thread of its own."""
+        fresh_projections()
         try:
             if self._mask:
                 self._found.areas = areas_of(self._mask, self._mask_crs)
