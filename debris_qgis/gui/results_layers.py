@@ -34,8 +34,7 @@ DEBRIS_COLOUR = "#d55e00"
 CANDIDATE_COLOUR = "#ffffff"
 VIEWS = ("results", "colour", "fdi")
 NAMES = {
-    "threshold": "Marine debris at {:.2f} and above",
-    "core": "Core of marine debris: pixels at {:.2f} and above",
+    "threshold": "Marine debris: pixels at {:.2f} and above",
     "colour": "Colour image",
     "fdi": "Floating Debris Index",
     "candidates": "Below the run's threshold",
@@ -86,8 +85,8 @@ class RunLayers:
             live.setCrs(self.run.probability.crs())
             self._add(live, "threshold")
         if live is not None:
-            # Where groups reach farther than these pixels, which their outlines alone tell, the name must not say more.
-            live.setName(NAMES["core" if self.run.linked else "threshold"].format(probability))
+            # Outlines alone tell how far groups reach.
+            live.setName(NAMES["threshold"].format(probability))
             live.setRenderer(threshold_renderer(live, probability))
             self._visible(live, not own)
             live.triggerRepaint()

@@ -53,11 +53,12 @@ def shown_of(
     """
     shown = store.column("max_prob") >= shown_from - 1e-6
     shown &= store.all_decisions() != REJECTED
-    own = abs(shown_from - run.threshold) < 1e-9
     rejected = (store.decisions == REJECTED).any()
     # The index knows the exact ground of the pixels at any threshold; whole detections are all there is without it,
-    # once some of them were rejected, or where they reach farther than such pixels do.
-    area = index.area(shown_from) if index and not own and not rejected and not run.linked else None
+    # once some of them were rejected, or where they reach farther than such pixels do: in linked runs, and from the
+    # run's own threshold on, above which what is surer is no smaller.
+    pixels = shown_from < run.threshold - 1e-9 and not run.linked
+    area = index.area(shown_from) if index and pixels and not rejected else None
     if area is None and run.placed:
         area = float(np.nansum(store.column("area_m2")[shown]))
     return int(shown.sum()), area

@@ -86,7 +86,7 @@ def test_the_slider_shows_whole_groups(panel):
     panel.show_from(0.95)
     assert "1 suspected, 300 m² at probability 0.95" in summary.text()
     live = panel.layers.made("threshold")
-    assert live.name() == "Core of marine debris: pixels at 0.95 and above"
+    assert live.name() == "Marine debris: pixels at 0.95 and above"
     assert orange(drawn([live])) > 0
     panel.show_from(0.99)
     assert "0 suspected, 0 m²" in summary.text()
@@ -170,7 +170,7 @@ def test_older_rasters_do_not_say_it_and_their_pixels_count_as_they_did(tmp_path
     panel.show_from(0.6)
     assert "2 suspected, 1,400 m²" in panel.controls.summary.text()
     assert "Outlines" not in panel.controls.summary.text()
-    assert panel.layers.made("threshold").name() == "Marine debris at 0.60 and above"
+    assert panel.layers.made("threshold").name() == "Marine debris: pixels at 0.60 and above"
 
 
 def test_report_and_export_state_both(tmp_path, out):

@@ -197,7 +197,7 @@ def test_the_slider_changes_mask_and_detections(panel, window, project):
     assert detections.featureCount() == 2
     assert shown(panel) == ["1", "3"]
     live = panel.layers.made("threshold")
-    assert live.name() == "Marine debris at 0.60 and above"
+    assert live.name() == "Marine debris: pixels at 0.60 and above"
     # The mask's own debris gives way to that of the threshold: fewer pixels are shown than before.
     assert orange(drawn([mask])) == 0
     assert 0 < orange(drawn([live])) < own
