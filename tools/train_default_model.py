@@ -27,7 +27,7 @@ from engine.training.texture import FOLDS
 from tools.default_model_training import EDGE_SHARE, WEAK_SHARE, Recipe, Trainer, names_of
 from tools.pooled_tiles import PooledTiles
 
-NAME = "practice-10"
+NAME = "practice-17"
 DATA = (
     "tiles of practice scenes (published spectra of MARIDA's train and val scenes and of Duarte and Azevedo), and "
     "images of marida_train (MARIDA's train and val splits) with practice things and real floating matter pasted in; "
