@@ -21,7 +21,7 @@ from tools import set_threshold
 from tools.accuracy.coast import shares
 from tools.accuracy.detectors import INDEX_COLUMNS, WINDOW_COLUMNS, Pixels, TreeDetector, boosted, features
 from tools.accuracy.report import _table
-from tools.accuracy.scoring import OTHER_THRESHOLDS, at_thresholds, difference, interval, reliability, scores
+from tools.accuracy.scoring import OTHER_THRESHOLDS, Measured, at_thresholds, difference, interval, reliability, scores
 from tools.thresholds import (
     MOST_UNLABELLED,
     Seen,
@@ -180,12 +180,32 @@ def test_an_honest_probability_lies_on_the_line():
         assert share == pytest.approx(mean, abs=0.02)
 
 
+def _measured(row: list[tuple[float, int]]) -> Measured:
+    """One row of pixels, each with its probability of debris and its class, by the threshold 0.5."""
+    probability = np.array([[[p for p, _ in row]], [[0.0] * len(row)]], dtype=np.float32)
+    classes = np.array([[number for _, number in row]], dtype=np.uint8)
+    image, seen = np.zeros((11, *classes.shape), dtype=np.float32), np.ones(classes.shape, dtype=bool)
+    measured = Measured({"strict": 0.5, "floating": 0.5})
+    measured.add(LabelledPatch("S2_1_1_0", "S2_1_1", image, seen, classes, classes), probability)
+    return measured
+
+
 def test_other_thresholds_are_scored_from_the_same_pixels():
-    found = {row[0]: row[1:] for row in at_thresholds(_histogram([0.95, 0.55], [0.55, 0.15]))}
+    apart = (0.0, 0)
+    measured = _measured([(0.95, 1), apart, (0.55, 1), apart, (0.55, 7), apart, (0.15, 7)])
+    found = {row[0]: row[1:] for row in at_thresholds(measured)}
     assert list(found) == list(OTHER_THRESHOLDS)
     assert found[0.1] == [0.6667, 0.5, 1]
     assert found[0.5] == [0.8, 0.6667, 1]
     assert found[0.6] == [0.6667, 1, 0.5]
+
+
+def test_above_the_models_own_threshold_whole_groups_count_as_detect_marks_them():
+    measured = _measured([(0.95, 1), (0.55, 1), (0.4, 1), (0.0, 0), (0.7, 7), (0.55, 7)])
+    found = {row[0]: row[1:] for row in at_thresholds(measured)}
+    assert found[0.4] == [0.75, 0.6, 1]
+    assert found[0.6] == [0.5714, 0.5, 0.6667]
+    assert found[0.9] == [0.8, 1, 0.6667]
 
 
 def test_tables_are_markdown():
