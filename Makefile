@@ -55,7 +55,7 @@ install: ## Put the built plugin into the QGIS profile below QGIS_CUSTOM_CONFIG_
 	@$(ENGINE_PYTHON) -m tools.package_plugin
 	@$(ENGINE_PYTHON) -m tools.install_plugin --built dist/debris_qgis
 
-model: ## Train the default model on practice scenes, the way the bundled one was trained (one to two hours).
+model: ## Train the default model on practice scenes, the way the bundled one was trained (two to four hours).
 	@tools/setup.sh engine
 	@PYTHON=$(ENGINE_PYTHON) tools/train_default_model.sh
 
