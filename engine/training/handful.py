@@ -25,7 +25,7 @@ ANCHOR_SHARE = 2.0
 DOUBTFUL = 0.1
 """Probability of debris from which a pixel without label of a corrected image is not anchored: it may be as wrong."""
 LINE = 0.5
-"""Share of the threshold below which what was rejected must lie: well below it."""
+"""Share of the threshold that parts right from wrong: what was rejected must lie well below it."""
 
 
 class HandfulLoss:
@@ -72,7 +72,7 @@ def places_right(
         for part, debris in ((wanted, True), ((tile.classes > 0) & ~wanted, False)):
             places, count = ndimage.label(part, np.ones((3, 3)))
             highest = ndimage.maximum(found, places, range(1, count + 1)) if count else []
-            right += sum(value >= threshold if debris else value < LINE * threshold for value in highest)
+            right += sum((value >= LINE * threshold) == debris for value in highest)
             total += count
     return int(right), total
 
