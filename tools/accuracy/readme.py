@@ -24,8 +24,8 @@ def write_readme(path: Path, network: dict[str, Any], seeds: Sequence[float], qu
     others = f"; mean of {len(seeds)} seeds of the recipe {sum(seeds) / len(seeds):.3f}" if seeds else ""
     text = (
         f"The bundled model ({network['name']}), on 233 patches of 9 scenes of MARIDA's test split that it has not "
-        "seen (clean track, one\n"
-        f"seed, thresholds fixed beforehand): strict F1 {strict['f1']:.3f} [{strict['interval'][0]:.3f}, "
+        "seen (clean track,\n"
+        f"thresholds fixed beforehand): strict F1 {strict['f1']:.3f} [{strict['interval'][0]:.3f}, "
         f"{strict['interval'][1]:.3f}] (precision {strict['precision']:.3f}, recall {strict['recall']:.3f}"
         f"{others}), floating "
         f"matter F1\n{floating['f1']:.3f} [{floating['interval'][0]:.3f}, {floating['interval'][1]:.3f}]. The "

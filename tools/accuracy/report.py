@@ -231,8 +231,8 @@ def _loso(loso: dict[str, Any]) -> str:
         tp, fp, fn, _ = counts
         scenes.append([name, str(tp + fn), str(tp), str(fp), str(fn), f"{loso['thresholds'][name]['strict']:.3f}"])
     return (
-        "## Leave-one-scene-out\n\nThe clean model of one seed, trained on with the labels of all scenes but one "
-        "for 160 steps; one seed. Each scene's threshold is that of best F1 over the other scenes.\n\n"
+        "## Leave-one-scene-out\n\nThe shipped model, trained on with the labels of all scenes but one for 160 steps; "
+        "one seed. Each scene's threshold is that of best F1 over the other scenes.\n\n"
         + _table(["protocol", *HEAD[:-1]], rows)
         + "\n"
         + _table(["scene left out", "debris pixels", "found", "false", "missed", "threshold"], scenes)
