@@ -145,7 +145,9 @@ class RasterSink:
                 changed = block.copy()
                 for value, other in values.items():
                     changed[inside & (block == value)] = other
-                self._dataset.write(changed, 1, window=window)
+                # What is compressed would be written anew at the file's end.
+                if not np.array_equal(changed, block):
+                    self._dataset.write(changed, 1, window=window)
 
     def _windows(self, shape: BaseGeometry | None) -> Iterator[RasterWindow]:
         """The window around a shape; where there is none, the raster in parts of whole rows."""
