@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor, nn
@@ -42,13 +43,12 @@ class Ensemble(nn.Module):
         """
         # A pixel without data is 0 in every band, for each member; one with data is not, but by a miracle.
         seen = (x != 0).any(dim=1, keepdim=True)
-        total: Tensor | None = None
+        said = []
         for member, gain, offset in zip(self.members, self.gain, self.offset, strict=True):
             own = torch.where(seen, torch.addcmul(offset[:, None, None], x, gain[:, None, None]), 0.0)
-            log_p = torch.log_softmax(member(own.contiguous(memory_format=torch.channels_last)).float(), dim=1)
-            total = log_p if total is None else torch.logaddexp(total, log_p)
-        assert total is not None  # noqa: S101 - a configuration has one member at least
-        return total - math.log(len(self.members))
+            logits = member(own.contiguous(memory_format=torch.channels_last))
+            said.append(torch.log_softmax(logits.float(), dim=1))
+        return reduce(torch.logaddexp, said) - math.log(len(said))
 
 
 Network = SEUNet | Ensemble
