@@ -180,7 +180,8 @@ def marked(
     Returns:
         (height, width); False where nothing was observed.
     """
-    debris = linked(probability[0], debris_threshold if extent is None else extent)
+    # From the threshold itself on, what a pixel's group reaches says nothing more than the pixel does.
+    debris = probability[0] if extent is None else linked(probability[0], extent)
     return np.asarray((debris >= debris_threshold) | (probability.sum(axis=0) >= floating_threshold))
 
 
