@@ -2,7 +2,9 @@
 
 Trainings that differ in their seed alone make different mistakes, so their mean makes fewer than any of them (deep
 ensembles: Lakshminarayanan et al. 2017, arXiv 1612.01474). To everybody else an ensemble is one network: it gives
-logits, can be trained on, and lies in one model file.
+logits, can be trained on, and lies in one model file. Where a training goes on each member learns by itself: a loss of
+their mean would ask most of whichever is nearly right, and leave the others wrong (Jeffares et al. 2023, arXiv
+2301.11323).
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from torch import Tensor, nn
 from engine.modelfile import ModelCard
 from engine.network import NetworkConfig, SEUNet
 
-__all__ = ["Ensemble", "Network", "build", "join", "parts_of"]
+__all__ = ["Ensemble", "Network", "build", "join", "parts_of", "said_by_each"]
 
 
 class Ensemble(nn.Module):
@@ -35,8 +37,10 @@ class Ensemble(nn.Module):
         self.register_buffer("gain", torch.ones(config.members, config.bands))
         self.register_buffer("offset", torch.zeros(config.members, config.bands))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, apart: bool = False) -> Tensor:
         """Logits of shape (batch, classes, height, width), float32, for `x` of shape (batch, bands, height, width).
+
+        With `apart` what each member says for itself, (batch, members, classes, height, width).
 
         Raises:
             ValueError: height or width is no multiple of 16.
@@ -46,9 +50,9 @@ class Ensemble(nn.Module):
         said = []
         for member, gain, offset in zip(self.members, self.gain, self.offset, strict=True):
             own = torch.where(seen, torch.addcmul(offset[:, None, None], x, gain[:, None, None]), 0.0)
-            logits = member(own.contiguous(memory_format=torch.channels_last))
-            said.append(torch.log_softmax(logits.float(), dim=1))
-        return reduce(torch.logaddexp, said) - math.log(len(said))
+            logits = member(own.contiguous(memory_format=torch.channels_last)).float()
+            said.append(logits if apart else torch.log_softmax(logits, dim=1))
+        return torch.stack(said, dim=1) if apart else reduce(torch.logaddexp, said) - math.log(len(said))
 
 
 Network = SEUNet | Ensemble
@@ -63,6 +67,12 @@ def build(config: NetworkConfig) -> Network:
 def parts_of(network: Network) -> list[SEUNet]:
     """The networks of an ensemble; the network itself where it is none."""
     return list(network.members) if isinstance(network, Ensemble) else [network]  # type: ignore[arg-type]
+
+
+def said_by_each(network: nn.Module, members: int, x: Tensor) -> Tensor:
+    """Logits of each network for itself, (batch, members, classes, height, width); `network` may be wrapped."""
+    logits: Tensor = network(x)[:, None] if members == 1 else network(x, apart=True)
+    return logits
 
 
 @torch.no_grad()

@@ -1,9 +1,9 @@
 """How the default model is trained. tools/train_default_model.py and tools/leave_one_scene_out.py use it.
 
-The network is engine.network.SEUNet (several where an ensemble goes on), the loss that of engine.losses, with three
-additions: pixels of real images that nobody labelled are weak negatives of debris, those on the edges of land and cloud
-negatives of all that floats, and weights are averaged. Where there are teachers, their mean is taught as well (Hinton
-et al. 2015, arXiv 1503.02531).
+The network is engine.network.SEUNet (several where an ensemble goes on, each learning by itself), the loss that of
+engine.losses, with three additions: pixels of real images that nobody labelled are weak negatives of debris, those on
+the edges of land and cloud negatives of all that floats, and weights are averaged. Where there are teachers, their mean
+is taught as well (Hinton et al. 2015, arXiv 1503.02531).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from engine import modelfile
 from engine.bands import MARIDA_ORDER
-from engine.ensemble import Network, build, parts_of
+from engine.ensemble import Network, build, parts_of, said_by_each
 from engine.losses import CombinedLoss, class_weights, unlabelled_loss
 from engine.modelfile import ModelCard
 from engine.network import NetworkConfig
@@ -102,6 +102,7 @@ class Trainer:
             for part in parts_of(network):
                 part.dropout.p = config.dropout
         self.network: Network = network.to(self.device, memory_format=torch.channels_last)
+        self.parts = parts_of(self.network)
         self.average = WeightAverage(self.network, DECAY)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=recipe.rate, weight_decay=WEIGHT_DECAY)
         self.table = torch.from_numpy(lookup(CLASSES)).to(self.device)
@@ -152,27 +153,38 @@ class Trainer:
         reflectance = jitter(reflectance, self.generator)
         x = normalise(reflectance, observed, self.mean, self.std)
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.mixed):
-            logits = self.network(x.contiguous(memory_format=torch.channels_last)).float()
-        loss: Tensor = self.loss(logits, self.table[classes.long()])
-        shares = WEAK_SHARE, EDGE_SHARE
-        loss = loss + unlabelled_loss(logits, classes == WEAK, classes == EDGE, self.roles, shares)
+            logits = said_by_each(self.network, len(self.parts), x.contiguous(memory_format=torch.channels_last))
+        loss = torch.stack([self._loss(own.float(), classes) for own in logits.unbind(1)]).sum()
         if self.teachers:
-            loss = loss + self._lesson(logits, reflectance, observed)
+            lesson, weight = self._lesson(reflectance, observed)
+            loss = loss + sum(_taught(own.float(), lesson, weight) for own in logits.unbind(1))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), MAX_NORM)
+        for part in self.parts:
+            torch.nn.utils.clip_grad_norm_(part.parameters(), MAX_NORM)
         self.optimiser.step()
         self.average.update(self.network)
-        return loss.detach()
+        return loss.detach() / len(self.parts)
 
-    def _lesson(self, logits: Tensor, reflectance: Tensor, observed: Tensor) -> Tensor:
-        """Cross-entropy with the teachers' mean, where they see matter afloat or are unsure rather than on water."""
-        with torch.no_grad():
-            target = torch.stack([teacher(reflectance, observed) for teacher in self.teachers]).mean(dim=0)
-            afloat = target[:, self.roles["debris"] + self.roles["floating"]].sum(dim=1)
-            weight = observed * (LEAST_TAUGHT + afloat + 1 - target.amax(dim=1))
-        entropy = -(target * F.log_softmax(logits, dim=1)).sum(dim=1)
-        return (entropy * weight).sum() / weight.sum().clamp(min=1)
+    def _loss(self, logits: Tensor, classes: Tensor) -> Tensor:
+        loss: Tensor = self.loss(logits, self.table[classes.long()])
+        shares = WEAK_SHARE, EDGE_SHARE
+        return loss + unlabelled_loss(logits, classes == WEAK, classes == EDGE, self.roles, shares)
+
+    @torch.no_grad()
+    def _lesson(self, reflectance: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
+        """The teachers' mean, and how much a pixel counts: where they see matter afloat or are unsure more than water.
+
+        (batch, classes, height, width) and (batch, height, width)."""
+        target = torch.stack([teacher(reflectance, observed) for teacher in self.teachers]).mean(dim=0)
+        afloat = target[:, self.roles["debris"] + self.roles["floating"]].sum(dim=1)
+        return target, observed * (LEAST_TAUGHT + afloat + 1 - target.amax(dim=1))
+
+
+def _taught(logits: Tensor, lesson: Tensor, weight: Tensor) -> Tensor:
+    """Cross-entropy with a lesson, (batch, classes, height, width), by weights (batch, height, width)."""
+    entropy = -(lesson * F.log_softmax(logits, dim=1)).sum(dim=1)
+    return (entropy * weight).sum() / weight.sum().clamp(min=1)
 
 
 class _Teacher:

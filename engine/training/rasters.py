@@ -13,11 +13,15 @@ from engine.errors import DataError
 from engine.labelled import open_labelled
 from engine.labels import patch_windows, scene_names, split_by_blocks
 from engine.monitor import Monitor
+from engine.practice.scene import Tile
 from engine.tiling import Window
 from engine.training.patches import Patch, PatchTiles, cut, split_by_scene
 from engine.training_jobs import InspectRequest
 
-__all__ = ["LabelledRaster", "read_rasters", "split_rasters"]
+__all__ = ["LabelledRaster", "read_rasters", "read_unlabelled", "split_rasters"]
+
+MOSTLY = 0.5
+"""Share of a tile without labels that must be observed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +65,41 @@ def split_rasters(request: InspectRequest, rasters: Sequence[LabelledRaster]) ->
     others = [patch for raster in rasters if raster is not holding[0] for patch in raster.patches]
     training, validation = _by_blocks(request, holding[0])
     return training + others, validation
+
+
+def read_unlabelled(
+    request: InspectRequest, rasters: Sequence[LabelledRaster], bands: tuple[str, ...], count: int
+) -> list[Patch]:
+    """At most `count` tiles without labels, from all over the rasters, as many of each; what is mostly no data is none.
+
+    Raises:
+        RasterError, BandError, ReflectanceError: a raster cannot be used.
+    """
+    found: list[Patch] = []
+    for number, (raster, scene_name) in enumerate(zip(rasters, scene_names(request.rasters), strict=True)):
+        rng = np.random.default_rng([request.seed, 13, number])
+        windows = _without_labels(raster, request.tile_size)
+        kept: list[Patch] = []
+        with open_labelled(request, number, bands) as (scene, _):
+            for place in rng.permutation(len(windows)):
+                if len(kept) == -(-count // len(rasters)):
+                    break
+                window = windows[place]
+                reflectance, observed = scene.read(window)
+                if observed.mean() < MOSTLY:
+                    continue
+                tile = Tile(reflectance.astype(np.float16), np.zeros(observed.shape, dtype=np.uint8), observed)
+                kept.append(Patch(scene_name, f"{Path(request.rasters[number]).name}@{window.row}+{window.col}", tile))
+        found += kept
+    return found
+
+
+def _without_labels(raster: LabelledRaster, size: int) -> list[Window]:
+    """The tiles of the regular grid that lie in the raster whole and hold no label."""
+    height, width = raster.labels.shape
+    taken = {(window.row, window.col) for window in raster.windows}
+    corners = [(row, col) for row in range(0, height - size + 1, size) for col in range(0, width - size + 1, size)]
+    return [Window(row, col, size, size) for row, col in corners if (row, col) not in taken]
 
 
 def _by_blocks(request: InspectRequest, raster: LabelledRaster) -> tuple[list[Patch], list[Patch]]:

@@ -20,15 +20,16 @@ from engine.training.patches import Patch, PatchTiles
 from engine.training.texture import paint_things
 from engine.training_jobs import InspectRequest
 
-__all__ = ["ANCHOR", "FEW", "KEPT", "NEAR", "is_handful", "rehearsed"]
+__all__ = ["ANCHOR", "FEW", "KEPT", "NEAR", "UNLABELLED", "is_handful", "rehearsed"]
 
 FEW = 300
 """Pixels labelled as debris below which labels are a handful: too few to choose a threshold by."""
 ANCHOR = 254
 """Class number of pixels without label on which the model is to stay as it was, whatever it says there."""
-LABELLED, REHEARSED, PAINTED, KEPT = 48, 96, 96, 32
-"""Tiles of 128 pixels an epoch: with labels (each as often as it takes), of practice scenes, and of the labelled images
-with practice things painted on; and practice tiles to score on. Of larger tiles there are fewer."""
+LABELLED, REHEARSED, PAINTED, UNLABELLED, KEPT = 48, 64, 64, 64, 32
+"""Tiles of 128 pixels an epoch: with labels (each as often as it takes), of practice scenes, of the labelled images
+with practice things painted on, and of the same rasters without labels; and practice tiles to score on. Of larger tiles
+there are fewer."""
 WATER = 7
 NEAR = 4
 """Pixels around labels that are not anchored: what is learnt at a pixel changes its neighbours too."""
@@ -111,8 +112,17 @@ def is_handful(request: InspectRequest, patches: Sequence[Patch], bands: Sequenc
     return positive < FEW and set(bands) <= set(MARIDA_ORDER)
 
 
-def rehearsed(request: InspectRequest, patches: Sequence[Patch], bands: Sequence[str]) -> tuple[TileSource, TileSource]:
-    """What to train on, labels and practice scenes; and practice scenes of other kinds, with labels, to score on."""
+def rehearsed(
+    request: InspectRequest, patches: Sequence[Patch], unlabelled: Sequence[Patch], bands: Sequence[str]
+) -> tuple[TileSource, TileSource]:
+    """What to train on, and practice scenes of other kinds, with labels, to score on.
+
+    Args:
+        request: what is asked for.
+        patches: tiles with labels.
+        unlabelled: tiles of the same rasters without any: there the model is to stay as it was.
+        bands: of all of them.
+    """
     seen, kept = practice_split()
     size = request.tile_size
     share = max(len(patches) / LABELLED, (128 / size) ** 2)
@@ -128,4 +138,6 @@ def rehearsed(request: InspectRequest, patches: Sequence[Patch], bands: Sequence
     parts.append(practice(REHEARSED, request.seed + 21, seen, labelled=False))
     if tuple(bands) == MARIDA_ORDER:
         parts.append(KeptTiles(_Painted(patches, tiles(PAINTED), request.seed)))
+    if unlabelled:
+        parts.append(PatchTiles(unlabelled[: tiles(UNLABELLED)]))
     return MixedTiles(parts), practice(KEPT, 600_000, kept, labelled=True)

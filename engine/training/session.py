@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.ensemble import Network, parts_of
+from engine.ensemble import Network, parts_of, said_by_each
 from engine.errors import TrainingError
 from engine.losses import CombinedLoss, class_weights, unlabelled_loss
 from engine.modelfile import ModelCard, ModelClass
@@ -66,9 +66,10 @@ class Session:
         self.best: dict[str, Tensor] = {}
         roles = [entry.role for entry in self.classes]
         self.handful = None
-        if data.corrections is not None:
-            self.handful = HandfulLoss(network, roles, data.positive, data.floating, self.mixed)
+        if data.corrections is not None and self.start is not None:
+            self.handful = HandfulLoss(network, self.start, data.positive, data.floating, self.mixed)
         self.network = network
+        self.members = len(parts_of(network))
         for part in parts_of(network):
             part.dropout = SharedDropout(request.dropout, self.generator, team)  # type: ignore[assignment]
         if team.count > 1:
@@ -147,22 +148,23 @@ class Session:
         )
         x = self._input(reflectance, observed, gain[here].to(device), offset[here].to(device))
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.mixed):
-            logits = self.trained(x)
+            logits = said_by_each(self.trained, self.members, x)
         weight = None
         if batch.weight is not None:
             weight = self.team.gather(turn(batch.weight.to(device), observed, observed, view)[0])
         alone = self.team.count == 1
         logits, classes = logits if alone else self.team.gather(logits.float()), self.team.gather(classes)
         if self.handful is None:
-            loss = self._loss(logits, classes, weight)
+            loss = torch.stack([self._loss(own, classes, weight) for own in logits.unbind(1)]).sum()
         else:
             loss = self.handful(logits.float(), self.team.gather(x), classes, self.team.gather(observed), weight)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), MAX_NORM)
+        for part in parts_of(self.network):
+            nn.utils.clip_grad_norm_(part.parameters(), MAX_NORM)
         self.optimiser.step()
         self.average.update(self.network)
-        return float(loss.detach())
+        return float(loss.detach()) / self.members
 
     def _input(self, reflectance: Tensor, observed: Tensor, gain: Tensor, offset: Tensor) -> Tensor:
         """As `normalise` of reflectance x gain + offset, in one pass, laid out as convolutions like it."""
@@ -191,29 +193,30 @@ class Session:
 
     def right(self) -> tuple[int, int] | None:
         """How many of a handful of labelled places come out right, and how many there are; None without a handful."""
-        if self.data.corrections is None or self.start is None:
+        if self.handful is None or self.data.corrections is None or self.start is None:
             return None
 
-        def debris(reflectance: Any, observed: Any) -> Any:
-            return self._probability(reflectance, observed)[0].cpu().numpy()
+        def reading(network: Network) -> Callable[[Any, Any], Any]:
+            return lambda *tile: self._probability(network, *tile)[0].cpu().numpy()
 
-        return places_right(debris, self.data.corrections, self.data.positive, self.start.threshold)
+        now, before = reading(self.average.network), reading(self.handful.before)
+        return places_right(now, before, self.data.corrections, self.data.positive, self.start.threshold)
 
     @torch.inference_mode()
-    def _probability(self, reflectance: Any, observed: Any) -> tuple[Tensor, Tensor]:
-        """What the averaged weights say of one tile: probability of debris, and of all that floats."""
+    def _probability(self, network: Network, reflectance: Any, observed: Any) -> tuple[Tensor, Tensor]:
+        """What a network says of one tile: probability of debris, and of all that floats."""
         x = normalise(
             torch.from_numpy(reflectance)[None].to(self.device), torch.from_numpy(observed)[None].to(self.device),
             self.mean, self.std,
         )  # fmt: skip
         temperature = self.start.temperature if self.handful and self.start else 1.0
-        probability = torch.softmax(self.average.network(x).float() / temperature, dim=1)[0]
+        probability = torch.softmax(network(x).float() / temperature, dim=1)[0]
         debris = probability[self.roles["debris"]].sum(0)
         return debris, debris + probability[self.roles["floating"]].sum(0)
 
     def mask(self, reflectance: Any, observed: Any, threshold: float, floating_threshold: float) -> Any:
         """What the averaged weights say of one tile, uint8 (height, width): 1 debris, 2 other floating matter."""
-        debris, floating = self._probability(reflectance, observed)
+        debris, floating = self._probability(self.average.network, reflectance, observed)
         mask = torch.zeros_like(debris, dtype=torch.uint8)
         if self.roles["floating"]:
             mask[floating >= floating_threshold] = 2

@@ -23,8 +23,8 @@ from engine.raster import gdal_settings
 from engine.training.data import KeptTiles, MixedTiles, PracticeTiles, TileSource, batches, practice_split
 from engine.training.grouping import CLASSES, FLOATING_NUMBERS, grouping_for
 from engine.training.patches import Patch, PatchTiles, cut, describe, fingerprint, split_by_scene
-from engine.training.rasters import read_rasters, split_rasters
-from engine.training.rehearsal import FEW, KEPT, is_handful, rehearsed
+from engine.training.rasters import read_rasters, read_unlabelled, split_rasters
+from engine.training.rehearsal import FEW, KEPT, UNLABELLED, is_handful, rehearsed
 from engine.training.texture import TextureTiles
 from engine.training_jobs import InspectRequest, InspectResult, TrainRequest
 
@@ -81,7 +81,8 @@ def gather(request: InspectRequest, bands: tuple[str, ...] = MARIDA_ORDER, monit
             rasters = read_rasters(request, bands, monitor)
             patches = [patch for raster in rasters for patch in raster.patches]
             if is_handful(request, patches, bands):
-                return _handful(request, patches, bands)
+                unlabelled = read_unlabelled(request, rasters, bands, UNLABELLED)
+                return _handful(request, patches, unlabelled, bands)
             training, validation = split_rasters(request, rasters)
     _check(request, training, validation)
     counts = PatchTiles(training).counts
@@ -116,14 +117,16 @@ def inspect(request: InspectRequest, monitor: Monitor = silent) -> InspectResult
     )
 
 
-def _handful(request: InspectRequest, patches: Sequence[Patch], bands: tuple[str, ...]) -> TrainingData:
-    """All labels to train on, and practice scenes beside them."""
-    training, validation = rehearsed(request, patches, bands)
+def _handful(
+    request: InspectRequest, patches: Sequence[Patch], unlabelled: Sequence[Patch], bands: tuple[str, ...]
+) -> TrainingData:
+    """All labels to train on; beside them practice scenes, and the rest of the rasters."""
+    training, validation = rehearsed(request, patches, unlabelled, bands)
     plan = describe(patches)
     log.info(
         "Labels of a handful of places (fewer than %d pixels of debris): all of them are trained on, beside practice "
-        "scenes so that nothing is forgotten, until they hold. The thresholds stay those of the model gone on from; "
-        "scores are those of practice scenes.", FEW,
+        "scenes and unlabelled parts of the rasters so that nothing is forgotten, until they hold. The thresholds stay "
+        "those of the model gone on from; scores are those of practice scenes.", FEW,
     )  # fmt: skip
     return TrainingData(
         training=training,
@@ -138,7 +141,7 @@ def _handful(request: InspectRequest, patches: Sequence[Patch], bands: tuple[str
             "validation": {"patches": KEPT, "scenes": ["practice scenes"], "classes": {}},
         },
         text=f"{_text(request)}, a handful; practice scenes",
-        fingerprint=fingerprint([patches]),
+        fingerprint=fingerprint([patches, unlabelled]),
         corrections=PatchTiles(patches),
     )
 

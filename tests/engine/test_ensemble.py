@@ -134,3 +134,30 @@ def test_a_training_goes_on_from_all_of_them(models: list[Path], tmp_path: Path)
         name = f"members.{number}.encoder.0.0.weight"
         assert not torch.equal(before[name], after[name])
     assert torch.equal(before["gain"], after["gain"])
+
+
+def test_each_learns_as_it_would_by_itself(models: list[Path], tmp_path: Path):
+    alike = [_model(tmp_path / f"{seed}.safetensors", seed) for seed in (1, 6)]
+    for path in alike:
+        network, card, _ = modelfile.load(path)
+        # Their input is the same to the last digit, and so is what they learn from.
+        modelfile.save(path, network, dataclasses.replace(card, mean=(0.02,) * 11, std=(0.05,) * 11, temperature=1.0))
+    joined = tmp_path / "joined.safetensors"
+    ensemble = join([modelfile.load(path)[:2] for path in alike])  # type: ignore[misc]
+    card = modelfile.load(alike[0])[1]
+    modelfile.save(joined, ensemble, dataclasses.replace(card, network=dataclasses.asdict(ensemble.config)))
+    # Kernels are kept in half precision, which is what each begins with.
+    for member, path in zip(parts_of(modelfile.load(joined)[0]), alike, strict=True):
+        modelfile.save(path, member, modelfile.load(path)[1])
+    folder = str(marida_folder(tmp_path / "marida"))
+    settings = {"epochs": 1, "batch_size": 2, "tile_size": 32, "warmup_epochs": 1, "device": "cpu", "dropout": 0.0,
+                "precision": "float32", "source": "marida", "folder": folder}  # fmt: skip
+    for path in (joined, *alike):
+        train(TrainRequest(model=str(path.with_suffix(".out.safetensors")), start_from=str(path), **settings))
+    together = parts_of(modelfile.load(joined.with_suffix(".out.safetensors"))[0])
+    for member, path in zip(together, alike, strict=True):
+        alone, before = (modelfile.load(each)[0] for each in (path.with_suffix(".out.safetensors"), path))
+        moved = [name for name, value in alone.named_parameters() if not value.equal(before.get_parameter(name))]
+        assert moved
+        for name, value in alone.named_parameters():
+            torch.testing.assert_close(member.get_parameter(name).half(), value.half(), rtol=2e-3, atol=2e-5)

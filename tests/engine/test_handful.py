@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +10,29 @@ import numpy.typing as npt
 import pytest
 import rasterio
 import torch
+from affine import Affine
 from scipy import ndimage
+from toy_model import toy_card
 
 from engine import modelfile
 from engine.bands import MARIDA_ORDER
+from engine.ensemble import build, said_by_each
 from engine.evaluation import POSITIVE
 from engine.jobs import TrainRequest
 from engine.marida import LabelledPatch, patch_names, read_patch
+from engine.modelfile import ModelClass
+from engine.network import NetworkConfig
 from engine.practice.scene import Tile, make_tile
 from engine.prediction import Predictor
 from engine.training import train
-from engine.training.handful import HandfulLoss, allowed_channels, anchor_loss, correction_loss, places_right
+from engine.training.handful import (
+    HandfulLoss,
+    allowed_channels,
+    anchor_loss,
+    correction_loss,
+    needed_odds,
+    places_right,
+)
 from engine.training.patches import Patch
 from engine.training.rehearsal import ANCHOR, is_handful, rehearsed
 
@@ -30,6 +41,7 @@ MARIDA = Path(__file__).parents[3] / "shared" / "data" / "marida"
 BUNDLED = Path(__file__).parents[2] / "engine" / "models" / "default.safetensors"
 SCENE = "S2_15-11-20_16PCC"
 AROUND = np.ones((3, 3))
+SIDE = 256
 
 
 def log_probability(values: list[float]) -> torch.Tensor:
@@ -39,16 +51,31 @@ def log_probability(values: list[float]) -> torch.Tensor:
 
 def test_a_rejected_pixel_may_be_anything_but_debris():
     allowed = allowed_channels(ROLES, (1,), (1, 2, 3, 4, 9))
-    p, one = log_probability([0.1, 0.6, 0.2, 0.1]), torch.ones(1, 1, 1)
-    losses = {n: float(correction_loss(p, torch.full((1, 1, 1), n), allowed, one)) for n in (1, 2, 5, 7)}
-    expected = {1: 0.6, 2: 0.2, 5: 0.2, 7: 0.4}
-    assert losses == pytest.approx({n: -np.log(value) for n, value in expected.items()}, abs=1e-5)
+    p, one, needed = log_probability([0.1, 0.6, 0.2, 0.1]), torch.ones(1, 1, 1), torch.full((256,), 3.0)
+    losses = {n: float(correction_loss(p, torch.full((1, 1, 1), n), allowed, one, needed)) for n in (1, 2, 5, 7)}
+    agreeing = {1: 0.6, 2: 0.2, 5: 0.2, 7: 0.4}
+    assert losses == pytest.approx({n: 3 - np.log(q / (1 - q)) for n, q in agreeing.items()}, abs=1e-5)
+
+
+def test_no_more_is_learnt_than_the_thresholds_ask_for():
+    allowed, needed = allowed_channels(ROLES, (1,), (1, 2, 3, 4, 9)), needed_odds((1,), 0.6)
+    one = torch.ones(1, 1, 1)
+
+    def loss(debris: float, number: int) -> float:
+        p = log_probability([0.5 - debris / 2, debris, 0.0, 0.5 - debris / 2])
+        return float(correction_loss(p, torch.full((1, 1, 1), number), allowed, one, needed))
+
+    # e/(1+e) beyond the threshold of 0.6 lies 0.803; as far below half of it 0.136.
+    assert (loss(0.81, 1), loss(0.13, 7)) == (0, 0)
+    assert loss(0.79, 1) > 0
+    assert loss(0.14, 7) > 0
+    assert loss(0.14, 7) < loss(0.3, 7) < loss(0.9, 7)
 
 
 def test_what_has_no_label_does_not_count():
     allowed = allowed_channels(ROLES, (1,), (1, 2, 3, 4, 9))
     p = log_probability([0.1, 0.6, 0.2, 0.1]).requires_grad_()
-    loss = correction_loss(p, torch.tensor([[[ANCHOR]]]), allowed, torch.ones(1, 1, 1))
+    loss = correction_loss(p, torch.tensor([[[ANCHOR]]]), allowed, torch.ones(1, 1, 1), torch.full((256,), 3.0))
     loss.backward()
     assert float(loss.detach()) == 0
     assert torch.isfinite(p.grad).all() and not p.grad.any()
@@ -74,11 +101,15 @@ def test_the_anchor_holds_everywhere_but_near_labels_and_at_what_looks_like_debr
     assert loss(suspected, anchors) > 0
 
 
-def test_without_a_change_the_anchor_costs_nothing():
-    network = torch.nn.Conv2d(3, 4, 1)
-    x, observed = torch.rand(2, 3, 8, 8), torch.ones(2, 8, 8, dtype=torch.bool)
-    classes = torch.full((2, 8, 8), ANCHOR, dtype=torch.uint8)
-    loss = HandfulLoss(network, ROLES, (1,), (1, 2), mixed=False)(network(x), x, classes, observed, None)
+@pytest.mark.parametrize("members", [1, 3])
+def test_without_a_change_the_anchor_costs_nothing(members: int):
+    network = build(NetworkConfig(bands=3, classes=4, width=4, members=members)).eval()
+    x, observed = torch.rand(2, 3, 16, 16), torch.ones(2, 16, 16, dtype=torch.bool)
+    classes = torch.full((2, 16, 16), ANCHOR, dtype=torch.uint8)
+    logits = said_by_each(network, members, x)
+    roles = tuple(ModelClass(name=f"{n}", role=role) for n, role in enumerate(ROLES))
+    card = dataclasses.replace(toy_card(), classes=roles)
+    loss = HandfulLoss(network, card, (1,), (1, 2), mixed=False)(logits, x, classes, observed, None)
     assert float(loss.detach()) == pytest.approx(0, abs=1e-6)
 
 
@@ -112,7 +143,7 @@ def test_a_handful_is_few_labels_of_debris_and_a_model_to_go_on_from():
 
 
 def test_places_weigh_alike_and_the_rest_of_an_epoch_has_no_labels():
-    training, validation = rehearsed(handful(), [patch_of(corrected())], MARIDA_ORDER)
+    training, validation = rehearsed(handful(), [patch_of(corrected())], [], MARIDA_ORDER)
     first = training.tile(0)
     assert first.weight is not None
     assert first.weight[10, 10] == pytest.approx(first.weight[20:30, 20:30].sum())
@@ -122,7 +153,7 @@ def test_places_weigh_alike_and_the_rest_of_an_epoch_has_no_labels():
 
 
 def test_nothing_is_anchored_on_or_beside_a_label():
-    training, _ = rehearsed(handful(), [patch_of(corrected())], MARIDA_ORDER)
+    training, _ = rehearsed(handful(), [patch_of(corrected())], [], MARIDA_ORDER)
     painted = [training.tile(n).classes for n in range(len(training) - 5, len(training))]
     assert not any(classes[8:13, 8:13].any() or classes[18:32, 18:32].any() for classes in painted)
 
@@ -132,8 +163,26 @@ def test_places_are_right_on_their_side_of_the_line():
     classes[2, 2], classes[2, 8], classes[8, 2], classes[12:15, 12:15] = 1, 1, 7, 7
     found = np.zeros((16, 16), dtype=np.float32)
     found[2, 2], found[8, 2], found[13, 13] = 0.5, 0.39, 0.41
-    tile = Tile(np.zeros((11, 16, 16), dtype=np.float32), classes, np.ones((16, 16), dtype=bool))
-    assert places_right(lambda *_: found, tile_source(tile), (1,), 0.8) == (2, 4)
+    assert right_places(classes, found, found) == (2, 4)
+
+
+def test_more_of_a_line_may_be_found_in_the_water_around_but_nothing_rejected_may_stay():
+    classes = np.full((16, 16), 7, dtype=np.uint8)
+    before, now = np.zeros((2, 16, 16), dtype=np.float32)
+    now[4, 4:9] = 0.9
+    assert right_places(classes, now, before) == (1, 1)
+    now[4, 9] = 0.9
+    assert right_places(classes, now, before) == (0, 1)
+    now[:] = 0
+    now[4, 4] = before[4, 4] = 0.9
+    assert right_places(classes, now, before) == (0, 1)
+
+
+def right_places(
+    classes: npt.NDArray[np.uint8], now: npt.NDArray[np.float32], before: npt.NDArray[np.float32]
+) -> tuple[int, int]:
+    tile = Tile(np.zeros((11, *classes.shape), dtype=np.float32), classes, np.ones(classes.shape, dtype=bool))
+    return places_right(lambda *_: now, lambda *_: before, tile_source(tile), (1,), 0.8)
 
 
 def tile_source(tile: Tile):
@@ -171,11 +220,11 @@ def test_a_handful_of_corrections_removes_a_scenes_false_detections_and_keeps_th
     chosen = (wrong[:8] + true + missed(before, known, line))[:10]
     assert threshold > 0.02, "so low a threshold nobody sets"
     assert 8 <= len(chosen) <= 10
-    rasters, labels = write_labels(chosen, before, line, tmp_path)
+    rasters, labels = write_scene(known, chosen, before, line, tmp_path)
     model = tmp_path / "corrected.safetensors"
     request = TrainRequest(
         source="rasters", rasters=rasters, labels=labels, start_from=str(start), model=str(model), tile_size=128,
-        epochs=12, warmup_epochs=2, patience=4, learning_rate=1e-3,
+        epochs=12, warmup_epochs=2, patience=12, learning_rate=1e-3,
     )  # fmt: skip
     train(request)
     after = probabilities(model, known)
@@ -227,30 +276,41 @@ def missed(
     return found
 
 
-def write_labels(
-    chosen: list[tuple[str, Mask, int]], probability: dict[str, npt.NDArray[np.float32]], line: float, folder: Path
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Class rasters as `debris:corrections` has them: each place, and a ring of water around it."""
-    by_patch: dict[str, list[tuple[Mask, int]]] = defaultdict(list)
-    for name, place, number in chosen:
-        by_patch[name].append((place, number))
-    rasters, labels = [], []
-    for name, places in by_patch.items():
-        image = next(MARIDA.glob(f"patches/*/*{name}.tif"))
-        free = ~ndimage.binary_dilation(probability[name] >= line, AROUND, 2)
-        classes = np.zeros(free.shape, dtype=np.uint8)
-        for place, _ in places:
-            classes[ndimage.binary_dilation(place, AROUND, 8) & free] = 7
-        for place, number in places:
-            classes[place] = number
-        with rasterio.open(image) as source:
-            profile = {**source.profile, "count": 1, "dtype": "uint8", "nodata": None}
-        path = folder / f"{image.stem}_labels.tif"
-        with rasterio.open(path, "w", **profile) as target:
-            target.write(classes, 1)
-        rasters.append(str(image))
-        labels.append(str(path))
-    return tuple(rasters), tuple(labels)
+def write_scene(
+    known: dict[str, LabelledPatch], chosen: list[tuple[str, Mask, int]],
+    probability: dict[str, npt.NDArray[np.float32]], line: float, folder: Path,
+) -> tuple[tuple[str], tuple[str]]:  # fmt: skip
+    """All images of the scene side by side as one raster, and a class raster."""
+    names = [name for name, patch in known.items() if patch.scene == SCENE]
+    across = int(np.ceil(len(names) ** 0.5))
+    image = np.full((len(MARIDA_ORDER), across * SIDE, across * SIDE), np.nan, dtype=np.float32)
+    classes = np.zeros(image.shape[1:], dtype=np.uint8)
+    for place, name in enumerate(names):
+        at = np.s_[..., place // across * SIDE :, place % across * SIDE :]
+        patch, own = known[name], [(mask, number) for where, mask, number in chosen if where == name]
+        image[at][..., :SIDE, :SIDE] = np.where(patch.observed, patch.reflectance, np.nan)
+        if own:
+            classes[at][:SIDE, :SIDE] = labels_of(own, probability[name] >= line)
+    grid = {"driver": "GTiff", "height": len(classes), "width": len(classes), "transform": Affine(10, 0, 0, 0, -10, 0)}
+    raster, labels = folder / "scene.tif", folder / "labels.tif"
+    with rasterio.open(
+        raster, "w", count=len(image), dtype="float32", nodata=np.nan, crs="EPSG:32616", **grid
+    ) as target:
+        target.write(image)
+    with rasterio.open(labels, "w", count=1, dtype="uint8", crs="EPSG:32616", **grid) as target:
+        target.write(classes, 1)
+    return (str(raster),), (str(labels),)
+
+
+def labels_of(places: list[tuple[Mask, int]], detected: Mask) -> npt.NDArray[np.uint8]:
+    """Classes as `debris:corrections` writes them: each place, and a ring of water around it after a gap of 20 m."""
+    free = ~ndimage.binary_dilation(np.any([detected, *(place for place, _ in places)], axis=0), AROUND, 2)
+    classes = np.zeros(free.shape, dtype=np.uint8)
+    for place, _ in places:
+        classes[ndimage.binary_dilation(place, AROUND, 8) & free] = 7
+    for place, number in places:
+        classes[place] = number
+    return classes
 
 
 def f1(probability: dict[str, npt.NDArray[np.float32]], known: dict[str, LabelledPatch], line: float) -> float:
