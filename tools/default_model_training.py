@@ -33,7 +33,7 @@ from engine.training.schedule import WeightAverage, rate_factor
 from engine.training.texture import EDGE, FOLDS, WEAK
 from tools.pooled_tiles import PooledTiles
 
-__all__ = ["EDGE_SHARE", "WEAK_SHARE", "Recipe", "Trainer"]
+__all__ = ["EDGE_SHARE", "WEAK_SHARE", "Recipe", "Trainer", "taught"]
 
 WEAK_SHARE = 0.4
 """Weight of unlabelled pixels as negatives of debris: at 2, debris that nobody labelled was unlearnt."""
@@ -157,7 +157,7 @@ class Trainer:
         loss = torch.stack([self._loss(own.float(), classes) for own in logits.unbind(1)]).sum()
         if self.teachers:
             lesson, weight = self._lesson(reflectance, observed)
-            loss = loss + sum(_taught(own.float(), lesson, weight) for own in logits.unbind(1))
+            loss = loss + sum(taught(own.float(), lesson, weight) for own in logits.unbind(1))
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         for part in self.parts:
@@ -173,15 +173,16 @@ class Trainer:
 
     @torch.no_grad()
     def _lesson(self, reflectance: Tensor, observed: Tensor) -> tuple[Tensor, Tensor]:
-        """The teachers' mean, and how much a pixel counts: where they see matter afloat or are unsure more than water.
+        """The teachers' mean (batch, classes, height, width), and how much a pixel counts (batch, height, width).
 
-        (batch, classes, height, width) and (batch, height, width)."""
+        Where they see matter afloat, or are unsure, it counts more than where there is plain water.
+        """
         target = torch.stack([teacher(reflectance, observed) for teacher in self.teachers]).mean(dim=0)
         afloat = target[:, self.roles["debris"] + self.roles["floating"]].sum(dim=1)
         return target, observed * (LEAST_TAUGHT + afloat + 1 - target.amax(dim=1))
 
 
-def _taught(logits: Tensor, lesson: Tensor, weight: Tensor) -> Tensor:
+def taught(logits: Tensor, lesson: Tensor, weight: Tensor) -> Tensor:
     """Cross-entropy with a lesson, (batch, classes, height, width), by weights (batch, height, width)."""
     entropy = -(lesson * F.log_softmax(logits, dim=1)).sum(dim=1)
     return (entropy * weight).sum() / weight.sum().clamp(min=1)

@@ -16,7 +16,7 @@ from engine.training.pool import Part, make_pool
 from tools import calibrate_default_model
 from tools.accuracy.leave_one_out import measure_scenes
 from tools.default_model_data import labelled_recipe
-from tools.default_model_training import ALL, CLEAN, Recipe, Trainer
+from tools.default_model_training import ALL, CLEAN, Recipe, Trainer, taught
 from tools.pooled_tiles import PooledTiles
 from tools.train_default_model import train
 
@@ -116,9 +116,8 @@ def test_teachers_pull_a_student_to_what_they_see(pools: list[Path], tmp_path: P
     batch = tiles.batch(np.arange(4))
     shape = (4, len(student.network.head[-1].bias), *batch.classes.shape[1:])
     right = student.teachers[0](batch.reflectance, batch.observed).clamp(min=1e-9).log()
-    assert student._lesson(right, batch.reflectance, batch.observed) < student._lesson(
-        torch.zeros(shape), batch.reflectance, batch.observed
-    )
+    lesson, weight = student._lesson(batch.reflectance, batch.observed)
+    assert taught(right, lesson, weight) < taught(torch.zeros(shape), lesson, weight)
 
 
 def test_thresholds_of_scenes_come_from_the_models_that_did_not_see_them(

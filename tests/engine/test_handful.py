@@ -101,6 +101,19 @@ def test_the_anchor_holds_everywhere_but_near_labels_and_at_what_looks_like_debr
     assert loss(suspected, anchors) > 0
 
 
+def test_a_few_pixels_that_come_to_look_like_debris_are_not_lost_among_the_others():
+    before = torch.log(torch.tensor([0.97, 0.01, 0.01, 0.01]))[None, :, None, None].repeat(1, 1, 64, 64)
+    classes, observed = torch.zeros(1, 64, 64, dtype=torch.uint8), torch.ones(1, 64, 64, dtype=torch.bool)
+
+    def loss(debris: float) -> float:
+        after = before.clone()
+        after[:, :, 16, 16] = torch.log(torch.tensor([0.98 - debris, debris, 0.01, 0.01]))
+        return float(anchor_loss(after, before, classes, observed, [1]))
+
+    assert loss(0.09) < 0.001
+    assert loss(0.5) > 0.5
+
+
 @pytest.mark.parametrize("members", [1, 3])
 def test_without_a_change_the_anchor_costs_nothing(members: int):
     network = build(NetworkConfig(bands=3, classes=4, width=4, members=members)).eval()

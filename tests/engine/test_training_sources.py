@@ -9,16 +9,20 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from training_data import marida_folder, raster_and_polygons, write
+from training_data import image, marida_folder, raster_and_polygons, write
 
 from engine import modelfile
+from engine.bands import MARIDA_ORDER
 from engine.errors import BandError, DataError, RequestError
 from engine.evaluation import evaluate
 from engine.jobs import DetectRequest, EvaluateRequest, InspectRequest, TrainRequest, run
 from engine.labels import scene_names
 from engine.losses import IGNORE
+from engine.monitor import silent
+from engine.raster import gdal_settings
 from engine.training import inspect, train
 from engine.training.grouping import CLASSES, grouping_for, table_for
+from engine.training.rasters import read_rasters, read_unlabelled
 from engine.training.sources import gather
 
 
@@ -292,3 +296,32 @@ def test_wrong_labels_and_places(drawn: tuple[Path, Path], tmp_path: Path):
 def test_requests_that_cannot_be_met(values: dict, message: str):
     with pytest.raises(RequestError, match=message):
         InspectRequest(**values)
+
+
+def test_beside_a_handful_of_labels_the_rest_of_the_raster_is_learnt_from_too(tmp_path: Path):
+    reflectance, _ = image(np.random.default_rng(2), 256)
+    reflectance[:, 128:, :] = np.nan
+    raster, labels = tmp_path / "scene.tif", tmp_path / "labels.tif"
+    place = Affine(10, 0, 4e5, 0, -10, 1.7e6)
+    write(raster, reflectance, place, MARIDA_ORDER)
+    classes = np.zeros((1, 256, 256), dtype=np.uint8)
+    classes[0, 40:44, 40:44], classes[0, 70, 200] = 7, 1
+    write(labels, classes, place)
+    request = TrainRequest(
+        source="rasters", rasters=(str(raster),), labels=(str(labels),), model="m", tile_size=32, start_from="s"
+    )
+    with gdal_settings():
+        rasters = read_rasters(request, MARIDA_ORDER, silent)
+        found = read_unlabelled(request, rasters, MARIDA_ORDER, 100)
+        few = read_unlabelled(request, rasters, MARIDA_ORDER, 5)
+    # Four rows of eight tiles hold data, two of them labels.
+    assert len(found) == len({patch.name for patch in found}) == 30
+    assert not {patch.name for patch in found} & {patch.name for patch in rasters[0].patches}
+    assert all(patch.tile.observed.all() and not patch.tile.classes.any() for patch in found)
+    assert [patch.name for patch in few] == [patch.name for patch in found[:5]]
+    learnt = gather(request).training
+    rest = [learnt.tile(n) for n in range(len(learnt) - 30, len(learnt))]
+    assert not any(tile.classes.any() for tile in rest)
+    assert {tile.reflectance[0].tobytes() for tile in rest} == {
+        patch.tile.reflectance[0].astype(np.float32).tobytes() for patch in found
+    }
