@@ -54,7 +54,7 @@ def detect(request: DetectRequest, monitor: Monitor = silent) -> DetectResult:
     _check_outputs(request)
     monitor(0.0, "Loading the model")
     with gdal_settings(), ExitStack() as stack:
-        predictor = Predictor(request.model, request.device)
+        predictor = Predictor(request.model, request.device, request.precision)
         staging = stack.enter_context(Staging(request.job_id))
         source = stack.enter_context(open_source(request, predictor.card.bands))
         staging.reads(predictor.path, request.water, request.area, *request.product, *source.files)
@@ -144,6 +144,7 @@ class _Run:
             + ("" if self.shift is None else ", shifted to the usual level of water"),
             "MODEL": card.name,
             "MODEL_SHA256": self.predictor.sha256,
+            "PRECISION": "bfloat16" if self.predictor.mixed else "float32",
             "THRESHOLD": f"{self.threshold:.6g}",
             "EXTENT_THRESHOLD": f"{self.extent:.6g}",
             "ENGINE_VERSION": __version__,

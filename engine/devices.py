@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,7 +10,7 @@ import torch
 
 from engine.errors import DeviceError, MemoryExhausted
 
-__all__ = ["choose_device", "memory_guard"]
+__all__ = ["choose_device", "memory_guard", "runs_mixed"]
 
 
 def choose_device(name: str) -> tuple[torch.device, str]:
@@ -30,6 +31,18 @@ def choose_device(name: str) -> tuple[torch.device, str]:
         return torch.device("mps"), "Apple MPS"
     why = "" if name == "cpu" else ", as no GPU can be used"
     return torch.device("cpu"), f"CPU with {torch.get_num_threads()} threads{why}"
+
+
+def runs_mixed(precision: str, device: torch.device) -> bool:
+    """Whether to compute in bfloat16: as `precision` says (mixed, float32); with auto where a device multiplies it."""
+    if precision != "auto":
+        return precision == "mixed"
+    if device.type == "cpu" and platform.machine().lower() in ("x86_64", "amd64"):
+        # torch's own check there is for AVX-512 alone: without these two bfloat16 is emulated, and slower than float32.
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    if device.type == "cpu":
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return device.type == "cuda"
 
 
 @contextmanager

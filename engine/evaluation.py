@@ -55,7 +55,7 @@ def evaluate(request: EvaluateRequest, monitor: Monitor = silent) -> EvaluateRes
         ModelError: the model cannot be used.
         Cancelled: by the monitor.
     """
-    predictor = Predictor(request.model, request.device)
+    predictor = Predictor(request.model, request.device, request.precision)
     protocol, positive = _protocol(request)
     card = predictor.card
     alone = protocol != "floating" or not card.channels("floating")

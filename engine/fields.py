@@ -8,9 +8,10 @@ from typing import Any
 
 from engine.errors import RequestError
 
-__all__ = ["DEVICES", "check_crs", "check_labels", "check_positive", "choice", "option", "within"]
+__all__ = ["DEVICES", "PRECISIONS", "check_crs", "check_labels", "check_positive", "choice", "option", "within"]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+PRECISIONS = ("auto", "mixed", "float32")
 
 
 def option(default: Any = dataclasses.MISSING, *, text: str) -> Any:

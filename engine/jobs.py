@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import RequestError
-from engine.fields import DEVICES, check_crs, check_labels, check_positive, choice, option, within
+from engine.fields import DEVICES, PRECISIONS, check_crs, check_labels, check_positive, choice, option, within
 from engine.monitor import Monitor, silent
 from engine.scene_jobs import (
     DetectRequest,
@@ -132,6 +132,7 @@ class EvaluateRequest:
         None, text="instead of a protocol: classes that count as debris; a protocol's own stand for it"
     )
     device: str = option("auto", text="auto, cpu, cuda or mps")
+    precision: str = option("auto", text="auto (mixed where the device is fast at it), mixed or float32")
 
     def __post_init__(self) -> None:
         choice("protocol", self.protocol, PROTOCOLS)
@@ -144,6 +145,7 @@ class EvaluateRequest:
         if self.positive_classes is not None:
             check_positive(self.positive_classes)
         choice("device", self.device, DEVICES)
+        choice("precision", self.precision, PRECISIONS)
         within("threshold", self.threshold, 0.0, 1.0)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from engine import modelfile
-from engine.devices import choose_device, memory_guard
+from engine.devices import choose_device, memory_guard, runs_mixed
 from engine.errors import ModelError
 from engine.network import DIVISOR, receptive_radius
 
@@ -40,8 +40,8 @@ def normalise(reflectance: Tensor, observed: Tensor, mean: Tensor, std: Tensor) 
 class Predictor:
     """A model file, ready to predict."""
 
-    def __init__(self, model: str | Path | None, device: str = "auto") -> None:
-        """Load a model file, the bundled one where none is named.
+    def __init__(self, model: str | Path | None, device: str = "auto", precision: str = "float32") -> None:
+        """Load a model file, the bundled one where none is named; `precision` as in requests.
 
         Raises:
             ModelError: the file cannot be used.
@@ -50,7 +50,9 @@ class Predictor:
         self.path = Path(model) if model else modelfile.BUNDLED_MODEL
         network, self.card, self.sha256 = modelfile.load(self.path)
         self.device, reason = choose_device(device)
-        log.info("Model %s (%s…) on %s.", self.card.name, self.sha256[:12], reason)
+        self.mixed = runs_mixed(precision, self.device)
+        numbers = "bfloat16" if self.mixed else "float32"
+        log.info("Model %s (%s…) on %s, in %s.", self.card.name, self.sha256[:12], reason, numbers)
         self.radius = receptive_radius(network.config)
         self._network = network.to(self.device)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -101,7 +103,7 @@ class Predictor:
         seen = torch.from_numpy(observed).to(self.device)
         x = normalise(pixels, seen, self._mean, self._std)
         x = F.pad(x, (0, -width % DIVISOR, 0, -height % DIVISOR)).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.mixed and self.device.type != "mps"):
             logits = self._network(x)
         cropped: Tensor = logits[..., :height, :width].float()
         return cropped

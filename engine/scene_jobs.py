@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.errors import RequestError
-from engine.fields import DEVICES, choice, option, within
+from engine.fields import DEVICES, PRECISIONS, choice, option, within
 
 __all__ = ["DetectRequest", "DetectResult", "PrepareRequest", "PrepareResult", "SceneRequest", "SceneResult"]
 
@@ -105,12 +105,14 @@ class DetectRequest(SceneRequest):
     min_pixels: int = option(1, text="leave out detections of fewer pixels")
     tile_overlap: int | None = option(None, text="pixels that neighbouring tiles share; else by the receptive field")
     device: str = option("auto", text="auto, cpu, cuda or mps")
+    precision: str = option("auto", text="auto (mixed where the device is fast at it), mixed or float32")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         within("threshold", self.threshold, 0.0, 1.0)
         within("extent_threshold", self.extent_threshold, 0.0, 1.0)
         choice("device", self.device, DEVICES)
+        choice("precision", self.precision, PRECISIONS)
         if self.min_pixels < 1:
             raise RequestError(f"min_pixels is {self.min_pixels}: it must be 1 or more.")
         if self.tile_overlap is not None and self.tile_overlap < 0:

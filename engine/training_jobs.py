@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import RequestError
-from engine.fields import DEVICES, check_crs, check_labels, check_positive, choice, option, within
+from engine.fields import DEVICES, PRECISIONS, check_crs, check_labels, check_positive, choice, option, within
 
 __all__ = ["SOURCES", "InspectRequest", "InspectResult", "TrainRequest", "TrainResult"]
 
@@ -107,7 +107,7 @@ class TrainRequest(InspectRequest):
     def __post_init__(self) -> None:
         super().__post_init__()
         choice("device", self.device, DEVICES)
-        choice("precision", self.precision, ("auto", "mixed", "float32"))
+        choice("precision", self.precision, PRECISIONS)
         within("width", self.width, 4, 128)
         within("dropout", self.dropout, 0.0, 0.9)
         within("jitter", self.jitter, 0.0, 5.0)

@@ -22,6 +22,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from engine import modelfile
 from engine.bands import MARIDA_ORDER
+from engine.devices import runs_mixed
 from engine.ensemble import Network, build, parts_of, said_by_each
 from engine.losses import CombinedLoss, class_weights, unlabelled_loss
 from engine.modelfile import ModelCard
@@ -110,7 +111,7 @@ class Trainer:
             role: [n for n, entry in enumerate(CLASSES) if entry.role == role] for role in ("debris", "floating")
         }
         # On a CPU that does not multiply bfloat16 in hardware, a step in it takes several times as long.
-        self.mixed = self.device.type == "cuda" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        self.mixed = runs_mixed("auto", self.device)
         self.teachers = [_Teacher(path, self.device, self.mixed) for path in recipe.teachers]
         self._measure()
 

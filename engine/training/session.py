@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from engine.devices import runs_mixed
 from engine.ensemble import Network, parts_of, said_by_each
 from engine.errors import TrainingError
 from engine.losses import CombinedLoss, class_weights, unlabelled_loss
@@ -27,7 +28,7 @@ from engine.training.measure import measure
 from engine.training.rehearsal import FEW
 from engine.training.schedule import WeightAverage, rate_factor
 from engine.training.sources import TrainingData
-from engine.training.start import network_for, runs_mixed
+from engine.training.start import network_for
 from engine.training.texture import EDGE, WEAK
 from engine.training.validation import Reading, Validation, count_classes, validate
 from engine.training_jobs import TrainRequest
@@ -56,7 +57,7 @@ class Session:
         self.start = start[1] if start else None
         self.start_digest = start[2] if start else None
         self.classes: tuple[ModelClass, ...] = start[1].classes if start else data.classes
-        self.mixed = runs_mixed(request, device)
+        self.mixed = runs_mixed(request.precision, device)
         torch.manual_seed(request.seed)
         self.generator = torch.Generator().manual_seed(request.seed)
         network = network_for(request, len(data.bands), len(self.classes), start[0] if start else None)

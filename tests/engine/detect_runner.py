@@ -28,7 +28,7 @@ class Detector:
             mask=str(self.folder / "mask.tif"),
             probability=str(self.folder / "probability.tif"),
             detections=str(self.vector),
-            **{"model": str(self.model), **values},
+            **{"model": str(self.model), "precision": "float32", **values},
         )
         return run(request, monitor)
 
