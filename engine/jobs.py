@@ -132,7 +132,7 @@ class EvaluateRequest:
         None, text="instead of a protocol: classes that count as debris; a protocol's own stand for it"
     )
     device: str = option("auto", text="auto, cpu, cuda or mps")
-    precision: str = option("auto", text="auto (mixed where the device is fast at it), mixed or float32")
+    precision: str = option("float32", text="float32, so that scores are the same everywhere; auto or mixed")
 
     def __post_init__(self) -> None:
         choice("protocol", self.protocol, PROTOCOLS)

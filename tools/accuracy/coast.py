@@ -40,7 +40,7 @@ FDI_RANGE = -0.005, 0.03
 def look_at_coast(folder: Path, picture: Path) -> dict[str, Any]:
     """Detect in the product at `folder`, draw it, and count."""
     with tempfile.TemporaryDirectory() as scratch:
-        request = DetectRequest(product=(str(folder),), mask=str(Path(scratch) / "mask.tif"))
+        request = DetectRequest(product=(str(folder),), mask=str(Path(scratch) / "mask.tif"), precision="float32")
         result = detect(request)
         with rasterio.open(request.mask) as dataset:
             mask = dataset.read(1)
