@@ -41,7 +41,9 @@ def runs_mixed(precision: str, device: torch.device) -> bool:
         # torch's own check there is for AVX-512 alone: without these two bfloat16 is emulated, and slower than float32.
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     if device.type == "cpu":
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        # Builds without oneDNN, such as those for macOS, do not have the question.
+        built: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        return built and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return device.type == "cuda"
 
 

@@ -14,7 +14,22 @@ from engine.jobs import EvaluateRequest, InspectRequest
 from engine.labels import LabelSource, labels_on_grid
 from engine.raster import Scene, open_scene
 
-__all__ = ["open_labelled"]
+__all__ = ["open_labelled", "open_raster"]
+
+
+@contextmanager
+def open_raster(request: EvaluateRequest | InspectRequest, number: int, bands: Sequence[str]) -> Iterator[Scene]:
+    """Open one of a request's rasters as reflectance of `bands`, without its labels.
+
+    Raises:
+        RequestError: its CRS cannot be understood.
+        RasterError, BandError, ReflectanceError: the raster cannot be used.
+    """
+    path = request.rasters[number]
+    mapping = parse_mapping(request.bands) if request.bands else None
+    crs = named_crs("crs", request.crs[number] if request.crs else None, path)
+    with open_scene(path, bands, mapping=mapping, scale=request.scale, offset=request.offset, crs=crs) as scene:
+        yield scene
 
 
 @contextmanager
@@ -28,10 +43,7 @@ def open_labelled(
         DataError: the labels cannot be used, or lie elsewhere.
         RasterError, BandError, ReflectanceError: the raster cannot be used.
     """
-    path = request.rasters[number]
-    mapping = parse_mapping(request.bands) if request.bands else None
-    crs = named_crs("crs", request.crs[number] if request.crs else None, path)
-    with open_scene(path, bands, mapping=mapping, scale=request.scale, offset=request.offset, crs=crs) as scene:
+    with open_raster(request, number, bands) as scene:
         yield scene, labels_on_grid(_labels(request, number), scene.grid)
 
 

@@ -50,7 +50,7 @@ class Predictor:
         self.path = Path(model) if model else modelfile.BUNDLED_MODEL
         network, self.card, self.sha256 = modelfile.load(self.path)
         self.device, reason = choose_device(device)
-        self.mixed = runs_mixed(precision, self.device)
+        self.mixed = runs_mixed(precision, self.device) and self.device.type != "mps"
         numbers = "bfloat16" if self.mixed else "float32"
         log.info("Model %s (%s…) on %s, in %s.", self.card.name, self.sha256[:12], reason, numbers)
         self.radius = receptive_radius(network.config)
@@ -103,7 +103,7 @@ class Predictor:
         seen = torch.from_numpy(observed).to(self.device)
         x = normalise(pixels, seen, self._mean, self._std)
         x = F.pad(x, (0, -width % DIVISOR, 0, -height % DIVISOR)).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.mixed and self.device.type != "mps"):
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.mixed):
             logits = self._network(x)
         cropped: Tensor = logits[..., :height, :width].float()
         return cropped

@@ -35,6 +35,8 @@ MARGIN = 1.0
 MORE = 0.02
 """Share of a place of water that may turn out to be debris. Where part of a thin line is accepted more of the line is
 found, though the ring of water around it calls it water: that is as it should be."""
+SPECKS = 2
+"""Pixels of such a place that may stay as they were, above the line but below the threshold: no detections."""
 
 
 class HandfulLoss:
@@ -86,20 +88,22 @@ def places_right(
     for index in range(len(source)):
         tile = source.tile(index)
         said, said_before = (read(tile.reflectance, tile.observed) for read in (now, before))
-        high = said >= LINE * threshold
-        stays = (said >= threshold) & (said_before >= threshold)
         wanted = np.isin(tile.classes, positive)
-        for place in _places(wanted):
-            right, total = right + bool(high[place].any()), total + 1
-        for place in _places((tile.classes > 0) & ~wanted):
-            right, total = right + bool(high[place].mean() <= MORE and not stays[place].any()), total + 1
-    return right, total
+        sizes, found = _by_place(wanted, said >= threshold)
+        right, total = right + (found > 0).sum(), total + len(sizes)
+        high = said >= LINE * threshold
+        was_high, was_found = said_before >= LINE * threshold, said_before >= threshold
+        sizes, *counts = _by_place((tile.classes > 0) & ~wanted, high, high & was_high, high & was_found)
+        reaching, left, kept = counts
+        right += ((reaching <= MORE * sizes) & (left <= SPECKS) & (kept == 0)).sum()
+        total += len(sizes)
+    return int(right), int(total)
 
 
-def _places(labels: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.bool_]]:
-    """Each group of 8-connected pixels."""
-    numbers, count = ndimage.label(labels, np.ones((3, 3)))
-    return [numbers == number for number in range(1, count + 1)]
+def _by_place(part: npt.NDArray[np.bool_], *flags: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.int64]]:
+    """Of each group of 8-connected pixels in `part`: how many they are, and on how many each of `flags` holds."""
+    numbers, count = ndimage.label(part, np.ones((3, 3)))
+    return [np.bincount(numbers[part & flag], minlength=count + 1)[1:] for flag in (part, *flags)]
 
 
 def allowed_channels(roles: Sequence[str], positive: Sequence[int], floating: Sequence[int], others: int = 7) -> Tensor:
@@ -142,7 +146,12 @@ def correction_loss(
 
 
 def needed_odds(positive: Sequence[int], threshold: float) -> Tensor:
-    """(256,), log-odds that what agrees with a label needs: debris reaches the threshold, all else is well below."""
+    """(256,), log-odds that what agrees with a label needs: debris reaches the threshold, of all else it is far below.
+
+    So a label that names another kind of floating matter asks for more than one that only rejects.
+    """
+    # Cards allow thresholds of 0 and 1, which no log-odds reach.
+    threshold = min(max(threshold, 0.01), 0.99)
     table = torch.full((256,), math.log((1 - LINE * threshold) / (LINE * threshold)))
     table[list(positive)] = math.log(threshold / (1 - threshold))
     return table + MARGIN

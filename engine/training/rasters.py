@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import DataError
-from engine.labelled import open_labelled
+from engine.labelled import open_labelled, open_raster
 from engine.labels import patch_windows, scene_names, split_by_blocks
-from engine.monitor import Monitor
+from engine.monitor import Monitor, silent
 from engine.practice.scene import Tile
 from engine.tiling import Window
 from engine.training.patches import Patch, PatchTiles, cut, split_by_scene
@@ -22,6 +22,8 @@ __all__ = ["LabelledRaster", "read_rasters", "read_unlabelled", "split_rasters"]
 
 MOSTLY = 0.5
 """Share of a tile without labels that must be observed."""
+TRIES = 10
+"""Tiles that are looked at for each that is wanted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,29 +70,35 @@ def split_rasters(request: InspectRequest, rasters: Sequence[LabelledRaster]) ->
 
 
 def read_unlabelled(
-    request: InspectRequest, rasters: Sequence[LabelledRaster], bands: tuple[str, ...], count: int
-) -> list[Patch]:
+    request: InspectRequest, rasters: Sequence[LabelledRaster], bands: tuple[str, ...], count: int,
+    monitor: Monitor = silent,
+) -> list[Patch]:  # fmt: skip
     """At most `count` tiles without labels, from all over the rasters, as many of each; what is mostly no data is none.
 
     Raises:
         RasterError, BandError, ReflectanceError: a raster cannot be used.
+        Cancelled: by the monitor.
     """
+    share = -(-count // len(rasters))
     found: list[Patch] = []
     for number, (raster, scene_name) in enumerate(zip(rasters, scene_names(request.rasters), strict=True)):
+        if len(found) >= count:
+            break
         rng = np.random.default_rng([request.seed, 13, number])
         windows = _without_labels(raster, request.tile_size)
-        kept: list[Patch] = []
-        with open_labelled(request, number, bands) as (scene, _):
-            for place in rng.permutation(len(windows)):
-                if len(kept) == -(-count // len(rasters)):
+        wanted = len(found) + min(share, count - len(found))
+        with open_raster(request, number, bands) as scene:
+            # A raster that is mostly no data is not searched whole.
+            for place in rng.permutation(len(windows))[: TRIES * share]:
+                monitor(len(found) / count, "Reading parts of the rasters without labels")
+                if len(found) == wanted:
                     break
                 window = windows[place]
                 reflectance, observed = scene.read(window)
                 if observed.mean() < MOSTLY:
                     continue
                 tile = Tile(reflectance.astype(np.float16), np.zeros(observed.shape, dtype=np.uint8), observed)
-                kept.append(Patch(scene_name, f"{Path(request.rasters[number]).name}@{window.row}+{window.col}", tile))
-        found += kept
+                found.append(Patch(scene_name, f"{Path(request.rasters[number]).name}@{window.row}+{window.col}", tile))
     return found
 
 

@@ -20,7 +20,7 @@ from engine.training.patches import Patch, PatchTiles
 from engine.training.texture import paint_things
 from engine.training_jobs import InspectRequest
 
-__all__ = ["ANCHOR", "FEW", "KEPT", "NEAR", "UNLABELLED", "is_handful", "rehearsed"]
+__all__ = ["ANCHOR", "FEW", "KEPT", "NEAR", "is_handful", "rehearsed", "unlabelled_tiles"]
 
 FEW = 300
 """Pixels labelled as debris below which labels are a handful: too few to choose a threshold by."""
@@ -112,6 +112,17 @@ def is_handful(request: InspectRequest, patches: Sequence[Patch], bands: Sequenc
     return positive < FEW and set(bands) <= set(MARIDA_ORDER)
 
 
+def unlabelled_tiles(request: InspectRequest, patches: Sequence[Patch]) -> int:
+    """How many tiles without labels go with these patches."""
+    return _tiles(request, patches, UNLABELLED)
+
+
+def _tiles(request: InspectRequest, patches: Sequence[Patch], count: int) -> int:
+    """`count` for tiles of 128 pixels, of larger ones as many as have the same pixels; more with many patches."""
+    share = max(len(patches) / LABELLED, (128 / request.tile_size) ** 2)
+    return max(8, round(count * share))
+
+
 def rehearsed(
     request: InspectRequest, patches: Sequence[Patch], unlabelled: Sequence[Patch], bands: Sequence[str]
 ) -> tuple[TileSource, TileSource]:
@@ -125,10 +136,9 @@ def rehearsed(
     """
     seen, kept = practice_split()
     size = request.tile_size
-    share = max(len(patches) / LABELLED, (128 / size) ** 2)
 
     def tiles(count: int) -> int:
-        return max(8, round(count * share))
+        return _tiles(request, patches, count)
 
     def practice(count: int, seed: int, scenes: tuple[str, ...], labelled: bool) -> TileSource:
         made = PracticeTiles(tiles(count), size, seed, SceneOptions(signature_scenes=scenes))
@@ -139,5 +149,5 @@ def rehearsed(
     if tuple(bands) == MARIDA_ORDER:
         parts.append(KeptTiles(_Painted(patches, tiles(PAINTED), request.seed)))
     if unlabelled:
-        parts.append(PatchTiles(unlabelled[: tiles(UNLABELLED)]))
+        parts.append(PatchTiles(unlabelled))
     return MixedTiles(parts), practice(KEPT, 600_000, kept, labelled=True)

@@ -152,7 +152,11 @@ class Session:
             logits = said_by_each(self.trained, self.members, x)
         weight = None
         if batch.weight is not None:
-            weight = self.team.gather(turn(batch.weight.to(device), observed, observed, view)[0])
+            weight = turn(batch.weight.to(device), observed, observed, view)[0]
+        elif self.handful is not None:
+            # Only some tiles have weights, and the parts of all processes must fit together.
+            weight = torch.ones(observed.shape, device=device)
+        weight = None if weight is None else self.team.gather(weight)
         alone = self.team.count == 1
         logits, classes = logits if alone else self.team.gather(logits.float()), self.team.gather(classes)
         if self.handful is None:

@@ -24,7 +24,7 @@ from engine.training.data import KeptTiles, MixedTiles, PracticeTiles, TileSourc
 from engine.training.grouping import CLASSES, FLOATING_NUMBERS, grouping_for
 from engine.training.patches import Patch, PatchTiles, cut, describe, fingerprint, split_by_scene
 from engine.training.rasters import read_rasters, read_unlabelled, split_rasters
-from engine.training.rehearsal import FEW, KEPT, UNLABELLED, is_handful, rehearsed
+from engine.training.rehearsal import FEW, KEPT, is_handful, rehearsed, unlabelled_tiles
 from engine.training.texture import TextureTiles
 from engine.training_jobs import InspectRequest, InspectResult, TrainRequest
 
@@ -81,7 +81,8 @@ def gather(request: InspectRequest, bands: tuple[str, ...] = MARIDA_ORDER, monit
             rasters = read_rasters(request, bands, monitor)
             patches = [patch for raster in rasters for patch in raster.patches]
             if is_handful(request, patches, bands):
-                unlabelled = read_unlabelled(request, rasters, bands, UNLABELLED)
+                wanted = unlabelled_tiles(request, patches)
+                unlabelled = read_unlabelled(request, rasters, bands, wanted, monitor)
                 return _handful(request, patches, unlabelled, bands)
             training, validation = split_rasters(request, rasters)
     _check(request, training, validation)

@@ -17,6 +17,7 @@ from tools import calibrate_default_model
 from tools.accuracy.leave_one_out import measure_scenes
 from tools.default_model_data import labelled_recipe
 from tools.default_model_training import ALL, CLEAN, Recipe, Trainer, taught
+from tools.join_models import join_files
 from tools.pooled_tiles import PooledTiles
 from tools.train_default_model import train
 
@@ -106,6 +107,21 @@ def test_cards_say_the_track_the_scenes_and_what_went_before(pools: list[Path], 
     assert other["went_on_from"] == {"name": "one", "seed": 0, "steps": 2, "batch_size": 4, "rate": 0.003}
     assert other["teachers"] == ["one, seed 0"]
     assert modelfile.read_card(second).mean == modelfile.read_card(first).mean
+
+
+def test_a_training_goes_on_with_all_members_and_each_is_taught(pools: list[Path], tmp_path: Path):
+    tiles = PooledTiles(pools, CPU)
+    singles = [tmp_path / f"{seed}.safetensors" for seed in (0, 5)]
+    for seed, path in zip((0, 5), singles, strict=True):
+        train(tiles, Recipe(width=4, steps=2, batch_size=4, seed=seed), "one", path)
+    joined, after = tmp_path / "joined.safetensors", tmp_path / "after.safetensors"
+    join_files(singles, joined)
+    recipe = Recipe(width=4, steps=2, batch_size=4, patches=True, start=joined, teachers=(singles[0],))
+    train(tiles, recipe, "two", after)
+    old, new = (modelfile.load(path)[0].state_dict() for path in (joined, after))
+    for member in range(2):
+        name = f"members.{member}.encoder.0.0.weight"
+        assert not torch.equal(old[name], new[name])
 
 
 def test_teachers_pull_a_student_to_what_they_see(pools: list[Path], tmp_path: Path):

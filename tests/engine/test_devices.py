@@ -30,6 +30,12 @@ def test_auto_takes_bfloat16_where_the_processor_multiplies_it(
     assert not runs_mixed("auto", torch.device("mps"))
 
 
+def test_a_torch_without_onednn_computes_in_float32(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert runs_mixed("auto", CPU) is False
+
+
 def test_bfloat16_hardly_changes_what_the_bundled_model_says():
     tile = make_tile(11, 128)
     full, mixed = (

@@ -175,7 +175,8 @@ def test_places_are_right_on_their_side_of_the_line():
     classes = np.zeros((16, 16), dtype=np.uint8)
     classes[2, 2], classes[2, 8], classes[8, 2], classes[12:15, 12:15] = 1, 1, 7, 7
     found = np.zeros((16, 16), dtype=np.float32)
-    found[2, 2], found[8, 2], found[13, 13] = 0.5, 0.39, 0.41
+    # The threshold is 0.8, and what is rejected must lie below half of it.
+    found[2, 2], found[2, 8], found[8, 2], found[13, 13] = 0.8, 0.79, 0.39, 0.41
     assert right_places(classes, found, found) == (2, 4)
 
 
@@ -187,8 +188,22 @@ def test_more_of_a_line_may_be_found_in_the_water_around_but_nothing_rejected_ma
     now[4, 9] = 0.9
     assert right_places(classes, now, before) == (0, 1)
     now[:] = 0
-    now[4, 4] = before[4, 4] = 0.9
+    # Detected before, and not far enough below.
+    now[4, 4], before[4, 4] = 0.5, 0.9
     assert right_places(classes, now, before) == (0, 1)
+    # What was a little below the threshold, and found by somebody with a lower one.
+    before[:], now[:] = 0, 0
+    before[4, 4:7] = now[4, 4:7] = 0.7
+    assert right_places(classes, now, before) == (0, 1)
+    now[4, 6] = 0
+    assert right_places(classes, now, before) == (1, 1)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1e-9, 1.0])
+def test_any_threshold_of_a_card_can_be_gone_on_from(threshold: float):
+    needed = needed_odds((1,), threshold)
+    assert torch.isfinite(needed).all()
+    assert float(needed.abs().max()) < 7
 
 
 def right_places(

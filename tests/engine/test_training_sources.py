@@ -325,3 +325,19 @@ def test_beside_a_handful_of_labels_the_rest_of_the_raster_is_learnt_from_too(tm
     assert {tile.reflectance[0].tobytes() for tile in rest} == {
         patch.tile.reflectance[0].astype(np.float32).tobytes() for patch in found
     }
+
+
+def test_parts_without_labels_are_of_all_rasters(tmp_path: Path):
+    place = Affine(10, 0, 4e5, 0, -10, 1.7e6)
+    names = [(str(tmp_path / f"{n}.tif"), str(tmp_path / f"{n}_labels.tif")) for n in range(3)]
+    for number, (raster, labels) in enumerate(names):
+        write(Path(raster), image(np.random.default_rng(number), 128)[0], place, MARIDA_ORDER)
+        classes = np.zeros((1, 128, 128), dtype=np.uint8)
+        classes[0, 4:8, 4:8] = 7
+        write(Path(labels), classes, place)
+    request = TrainRequest(source="rasters", rasters=tuple(raster for raster, _ in names),
+                           labels=tuple(labels for _, labels in names), model="m", tile_size=32)  # fmt: skip
+    with gdal_settings():
+        rasters = read_rasters(request, MARIDA_ORDER, silent)
+        found = read_unlabelled(request, rasters, MARIDA_ORDER, 8)
+    assert [patch.scene for patch in found] == ["0", "0", "0", "1", "1", "1", "2", "2"]
