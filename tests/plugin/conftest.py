@@ -184,6 +184,24 @@ def run(tmp_path):
 
 
 @pytest.fixture
+def decided(run):
+    """The same run with two decisions, one of them with a long note in several scripts."""
+    from qgis.core import QgsVectorLayer
+
+    from debris_qgis.results.fields import decide, ensure_fields
+    from debris_qgis.results.period import parse
+
+    from .export_runner import NOTE
+    from .results_data import TAGS
+
+    layer = QgsVectorLayer(run["DETECTIONS"], "detections", "ogr")
+    ensure_fields(layer, parse(TAGS["SCENE"]))
+    decide(layer, 1, "accepted", NOTE)
+    decide(layer, 2, "rejected")
+    return run
+
+
+@pytest.fixture
 def open_panel(window, project):
     """Opens the results panel in the window; once what there is of the run's rasters was read."""
 
