@@ -235,3 +235,12 @@ def data_folder(name):
 @pytest.fixture
 def marida():
     return data_folder("marida")
+
+
+@pytest.fixture
+def panel(run, project, open_panel):
+    """The results panel of a project that holds the run."""
+    from .panel_driver import load
+
+    load(project, run)
+    return open_panel()
